@@ -1,0 +1,45 @@
+"""The console script `audiobert`. One module a subcommand; each parses, calls one library function, and prints."""
+
+import logging
+import sys
+
+import typer
+from typer.core import TyperGroup
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+
+class _ReportingGroup(TyperGroup):
+    """Prints what the user can put right on one line and exits 2; everything else keeps its traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except AudioBertInputError as error:
+            print(f"audiobert: {' '.join(str(error).split())}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print("audiobert: interrupted; the same command goes on from what was saved.", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="audiobert",
+    cls=_ReportingGroup,
+    help="Give masked language models auditory knowledge, and measure it on AuditoryBench.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is decided, with numbers.")):
+    """Give masked language models auditory knowledge, and measure it on AuditoryBench."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

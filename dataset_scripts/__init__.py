@@ -1,0 +1,1 @@
+"""AuditoryBench: sources, builder, checks and export."""

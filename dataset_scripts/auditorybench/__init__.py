@@ -1,0 +1,1 @@
+"""AuditoryBench (arXiv 2409.08199)."""

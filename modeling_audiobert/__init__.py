@@ -1,0 +1,1 @@
+"""AudioBERT's model: exactly what travels to the Hub as remote code."""

@@ -1,0 +1,56 @@
+"""Session fixtures: tiny parts on disk, and where the real inputs lie."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+# Before any Hugging Face import: the tests must pass, and fail, the same way on a machine with a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from tiny_models import (  # noqa: E402 - reads HF_HUB_OFFLINE when imported
+    LANGUAGE_MODELS,
+    save_audio_encoder,
+    save_clap,
+    save_language_model,
+    save_span_detector,
+)
+
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@dataclass
+class Parts:
+    """Folders of the tiny checkpoints that an AudioBERT is assembled from."""
+
+    language_models: dict[str, Path]
+    span_detector: Path
+    clap: Path
+    audio_encoder: Path
+
+    @property
+    def language_model(self) -> Path:
+        return self.language_models["bert"]
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory) -> Parts:
+    """The tiny parts, saved once a session; tests only read them."""
+    folder = tmp_path_factory.mktemp("parts")
+    return Parts(
+        language_models={name: save_language_model(folder / name, name) for name in LANGUAGE_MODELS},
+        span_detector=save_span_detector(folder / "span_detector"),
+        clap=save_clap(folder / "clap"),
+        audio_encoder=save_audio_encoder(folder / "audio_encoder"),
+    )
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real inputs beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the real inputs are not here: put the project's shared folder at {SHARED}")
+    return SHARED

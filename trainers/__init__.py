@@ -1,0 +1,1 @@
+"""Everything that trains, builds audio banks, or measures."""

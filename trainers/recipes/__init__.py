@@ -1,0 +1,1 @@
+"""The recipes (YAML) that ship with audiobert."""
