@@ -241,9 +241,10 @@ class AudioBank:
 def _stable_topk(cosines: torch.Tensor, count: int) -> torch.Tensor:
     """Return the positions of the `count` largest of each row, best first, the earlier where two are equal."""
     if count == 1:
-        # Measured faster than topk; torch returns the first of equal maxima on CPU, but does not promise it.
+        # torch does not promise which of equal maxima it names, so the earliest is picked by its position.
         top = cosines.max(dim=1, keepdim=True).values
-        return (cosines == top).to(torch.uint8).argmax(dim=1, keepdim=True)
+        positions = torch.arange(cosines.shape[1], device=cosines.device)
+        return positions.masked_fill(cosines != top, cosines.shape[1]).min(dim=1, keepdim=True).values
     threshold = cosines.topk(count, dim=1).values[:, -1:]
     # topk picks any of those equal to the last place: order all that reach it, by position where equal.
     width = int((cosines >= threshold).sum(dim=1).max())
