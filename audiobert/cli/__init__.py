@@ -20,7 +20,7 @@ class _ReportingGroup(TyperGroup):
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print("audiobert: interrupted; the same command goes on from what was saved.", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise typer.Exit(2) from None
 
 
 app = typer.Typer(
