@@ -1,0 +1,38 @@
+"""The differences between the transformers versions that training runs on, in one place."""
+
+import typing
+from dataclasses import fields
+from typing import Any
+
+from transformers import TrainingArguments
+
+__all__ = ["current_training_names", "training_hints"]
+
+
+def training_hints() -> dict[str, Any]:
+    """Return the settings of `TrainingArguments` that can be given, with their type hints."""
+    hints = typing.get_type_hints(TrainingArguments)
+    return {field.name: hints[field.name] for field in fields(TrainingArguments) if field.init}
+
+
+def current_training_names(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return `settings` under the names of the installed transformers, and the hints of all names.
+
+    The only setting of ours that changed its name is the share of warm-up steps: `warmup_ratio` in transformers 4, a
+    `warmup_steps` below 1 in transformers 5. Either spelling works on either version. Goes when 5 is the minimum.
+
+    Raises:
+        ValueError: both spellings are given.
+    """
+    hints = training_hints()
+    settings = dict(settings)
+    steps = settings.get("warmup_steps")
+    if "warmup_ratio" in hints:
+        old, new, translate = "warmup_steps", "warmup_ratio", isinstance(steps, float) and 0 < steps < 1
+    else:
+        old, new, translate = "warmup_ratio", "warmup_steps", "warmup_ratio" in settings
+    if translate:
+        if new in settings:
+            raise ValueError(f"'training.{old}' and 'training.{new}' are the same setting; keep one.")
+        settings[new] = settings.pop(old)
+    return settings, hints

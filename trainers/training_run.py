@@ -1,0 +1,220 @@
+"""One run of a recipe: its folder, its `TrainingArguments`, and training that can be stopped and goes on."""
+
+import dataclasses
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from audiobert.modeling_audiobert.atomic_files import output_errors
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from safetensors import SafetensorError
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe
+
+__all__ = ["last_checkpoint", "require_folder", "run_training", "seed_folders", "start_run", "training_arguments"]
+
+logger = logging.getLogger(__name__)
+
+_DEFAULTS = {
+    "report_to": "none",
+    "save_strategy": "epoch",
+    "save_total_limit": 1,
+    "logging_steps": 20,
+}
+# A run that is moved to another folder is still the same run.
+_MAY_DIFFER = {"output_dir"}
+
+
+def seed_folders(recipe: Any) -> list[tuple[int, Path]]:
+    """Return (seed, folder) of each run: `output_dir` itself for one seed, `output_dir/seed-<n>` for several.
+
+    Raises:
+        AudioBertInputError: the recipe has no seeds, or one twice.
+    """
+    seeds = list(recipe.seeds)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise AudioBertInputError(f"the recipe's seeds are {seeds}: give one or more different whole numbers.")
+    folder = Path(recipe.output_dir)
+    return [(seed, folder if len(seeds) == 1 else folder / f"seed-{seed}") for seed in seeds]
+
+
+def require_folder(path: str | Path | None, setting: str, holds: str) -> Path:
+    """Return `path` as an existing folder.
+
+    Args:
+        setting (`str`): the recipe's key, for the message.
+        holds (`str`): what the folder should hold, for the message ("the AuditoryBench CSV files").
+
+    Raises:
+        AudioBertInputError: the setting is missing, or not a folder.
+    """
+    if path is None:
+        raise AudioBertInputError(f"'{setting}' is not set: give the folder with {holds}, {setting}=FOLDER.")
+    if not Path(path).is_dir():
+        raise AudioBertInputError(f"'{setting}' is '{path}', which is not a folder: give the folder with {holds}.")
+    return Path(path)
+
+
+def start_run(recipe: Any, output_dir: str | Path, seed: int) -> Any:
+    """Check that `output_dir` is new or holds this very run, save the recipe there, and set the random state.
+
+    Call it before the model is made, whose new weights depend on the random state.
+
+    Returns:
+        The recipe of this run: `recipe` with this seed alone.
+
+    Raises:
+        AudioBertInputError: the folder holds something else, or a run of another recipe; or it cannot be written to.
+    """
+    recipe = dataclasses.replace(recipe, seeds=[seed])
+    _check_run_folder(recipe, Path(output_dir))
+    save_recipe(recipe, output_dir)
+    set_seed(seed)
+    return recipe
+
+
+def training_arguments(recipe: Any, output_dir: str | Path, seed: int) -> TrainingArguments:
+    """Return the `TrainingArguments` of a run: our defaults, then the recipe's `training:`.
+
+    Ours are: `report_to="none"`, a checkpoint each epoch of which the last is kept, a log line every 20 steps, and
+    `remove_unused_columns=False`, which cannot be changed.
+
+    Raises:
+        AudioBertInputError: transformers refuses a value.
+    """
+    pin = {"dataloader_pin_memory": torch.accelerator.is_available()}
+    settings = _DEFAULTS | pin | dict(recipe.training)
+    try:
+        return TrainingArguments(output_dir=str(output_dir), seed=seed, remove_unused_columns=False, **settings)
+    except ValueError as error:
+        raise AudioBertInputError(f"the recipe's 'training' settings are refused by transformers: {error}") from error
+
+
+def run_training(trainer: Trainer, output_dir: str | Path) -> None:
+    """Train to the end, from the last checkpoint in `output_dir` if there is one.
+
+    Ctrl-C lets the current step finish and saves a checkpoint there; a second Ctrl-C stops at once, and the last
+    checkpoint stays.
+
+    Raises:
+        KeyboardInterrupt: after the checkpoint is written.
+        AudioBertInputError: a checkpoint cannot be written.
+    """
+    checkpoint = last_checkpoint(output_dir)
+    if checkpoint is not None:
+        logger.info("resuming from %s", checkpoint)
+    callback = _StopOnInterrupt()
+    trainer.add_callback(callback)
+    try:
+        with _handling_interrupts(callback), _write_errors(output_dir):
+            trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    finally:
+        trainer.remove_callback(callback)
+    if callback.interrupted:
+        raise KeyboardInterrupt
+
+
+def last_checkpoint(output_dir: str | Path) -> Path | None:
+    """Return the newest complete checkpoint of a run, or None.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint that was cut off while being written has none.
+    """
+    complete = [path.parent for path in Path(output_dir).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class _StopOnInterrupt(TrainerCallback):
+    """Saves a checkpoint at the end of the step in which Ctrl-C came, and stops."""
+
+    def __init__(self):
+        self.interrupted = False
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.interrupted:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        # The Trainer ends the epoch also when stopped within it; what belongs to its real end comes after resuming.
+        if self.interrupted and state.epoch != int(state.epoch):
+            control.should_evaluate = False
+            control.should_save = False
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        self.on_step_end(args, state, control)
+
+
+@contextmanager
+def _handling_interrupts(callback: _StopOnInterrupt) -> Iterator[None]:
+    # Python delivers signals to the main thread only, and handlers can be set only there.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number, frame):
+        if callback.interrupted:
+            raise KeyboardInterrupt
+        callback.interrupted = True
+        logger.warning("interrupted: saving a checkpoint after this step; press Ctrl-C again to stop at once.")
+
+    previous = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _write_errors(output_dir: str | Path) -> Iterator[None]:
+    """Name the output folder when a checkpoint cannot be written; the writers wrap the system's error in their own."""
+    with output_errors(output_dir):
+        try:
+            yield
+        except (SafetensorError, RuntimeError) as error:
+            text = str(error)
+            if "os error 28" in text or "PytorchStreamWriter failed writing" in text:
+                raise AudioBertInputError(
+                    f"cannot write a checkpoint into '{output_dir}': {text.splitlines()[0]}. The checkpoint before it "
+                    f"is unchanged. Free some space and run the same command again."
+                ) from error
+            raise
+
+
+def _check_run_folder(recipe: Any, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise AudioBertInputError(f"output_dir '{folder}' is a file; give a folder, output_dir=FOLDER.")
+    if not folder.is_dir() or not any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        return
+    saved_path = folder / RECIPE_FILE
+    if not saved_path.is_file():
+        raise AudioBertInputError(
+            f"output_dir '{folder}' holds files that are not of such a run; give an empty or new folder, "
+            f"output_dir=FOLDER."
+        )
+    try:
+        saved = load_recipe(type(recipe), saved_path)
+    except AudioBertInputError as error:
+        raise AudioBertInputError(
+            f"output_dir '{folder}' holds another run ({error}); give another folder, output_dir=FOLDER."
+        ) from error
+    differing = [key for key in differing_keys(recipe, saved) if key not in _MAY_DIFFER]
+    if differing:
+        raise AudioBertInputError(
+            f"output_dir '{folder}' holds a run of another recipe (it differs in {', '.join(differing)}); it cannot "
+            f"be resumed with this one; give another folder, output_dir=FOLDER."
+        )
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
