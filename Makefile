@@ -1,0 +1,27 @@
+# Every target sets itself up from nothing. PYTHON chooses the interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint
+
+help:  ## print the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/installed  ## make .venv with the pinned packages and this checkout
+
+test: .venv/installed  ## run the tests
+	$(BIN)/pytest
+
+lint: .venv/installed  ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(BIN)/pip:
+	$(PYTHON) -m venv .venv
+
+# torch first and by itself, so that pip's own configuration decides which build of it is installed.
+.venv/installed: setup.py pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
