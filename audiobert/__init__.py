@@ -1,3 +1,37 @@
-"""AudioBERT: masked language models that know what things sound like (arXiv 2409.08199)."""
+"""AudioBERT: masked language models that know what things sound like (arXiv 2409.08199).
+
+Importing it registers the model with the Auto classes of transformers, and does nothing else.
+"""
+
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoProcessor
+
+from audiobert.modeling_audiobert import (
+    AudioBank,
+    AudioBertConfig,
+    AudioBertForMaskedLM,
+    AudioBertInputError,
+    AudioBertOutput,
+    AudioBertProcessor,
+    AudioBertRetriever,
+    AudioFillMaskPipeline,
+    RetrievedClips,
+)
+
+
+__all__ = [
+    "AudioBank",
+    "AudioBertConfig",
+    "AudioBertForMaskedLM",
+    "AudioBertInputError",
+    "AudioBertOutput",
+    "AudioBertProcessor",
+    "AudioBertRetriever",
+    "AudioFillMaskPipeline",
+    "RetrievedClips",
+]
 
 __version__ = "0.1.0.dev0"
+
+AutoConfig.register(AudioBertConfig.model_type, AudioBertConfig, exist_ok=True)
+AutoModelForMaskedLM.register(AudioBertConfig, AudioBertForMaskedLM, exist_ok=True)
+AutoProcessor.register(AudioBertConfig, AudioBertProcessor, exist_ok=True)

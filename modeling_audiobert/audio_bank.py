@@ -73,7 +73,7 @@ class AudioBank:
             if tensor.ndim != 2 or len(tensor) != len(self.clips):
                 raise AudioBertInputError(
                     f"an audio bank of {len(self.clips)} clips needs {name} of shape ({len(self.clips)}, dim), not "
-                    f"{tuple(tensor.shape)}. Build it again with \"audiobert bank build\"."
+                    f'{tuple(tensor.shape)}. Build it again with "audiobert bank build".'
                 )
             finite = torch.isfinite(tensor).all(dim=1) if tensor.numel() else torch.ones(len(tensor), dtype=torch.bool)
             if not finite.all():
@@ -230,7 +230,7 @@ class AudioBank:
         if facts.get("format") != _FORMAT:
             raise AudioBertInputError(
                 f"the audio bank '{place}' has format {facts.get('format')}, this version of audiobert reads format "
-                f"{_FORMAT}. Build it again with \"audiobert bank build\", or install the version that wrote it."
+                f'{_FORMAT}. Build it again with "audiobert bank build", or install the version that wrote it.'
             )
         return cls(clips, keys, values, *fingerprints)
 
@@ -276,5 +276,5 @@ def _bank_file(folder_or_repo: str, name: str, subfolder: str, hub_kwargs: dict)
     except OSError as error:
         raise AudioBertInputError(
             f"there is no audio bank at '{folder_or_repo}{'/' + subfolder if subfolder else ''}': its file '{name}' "
-            f"could not be had ({str(error).splitlines()[0]}). Build one with \"audiobert bank build\"."
+            f'could not be had ({str(error).splitlines()[0]}). Build one with "audiobert bank build".'
         ) from error

@@ -1,0 +1,271 @@
+"""AudioBERT for masked language modelling (arXiv 2409.08199)."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForTokenClassification,
+    ClapTextModelWithProjection,
+)
+from transformers.utils import ModelOutput
+
+from .adapter import adapter_off, attention_projections, inject_adapter
+from .assembly import AudioBertParts, load_parts
+from .audio_bank import AudioBank
+from .compat import accepted_arguments
+from .configuration_audiobert import AudioBertConfig
+from .hearing import Heard, HearingMixin
+from .injection import Injection, injecting, prepare_for_injection
+from .pretrained_audiobert import AudioBertPreTrainedModel
+from .retrieval import AudioBertRetriever
+
+
+if TYPE_CHECKING:
+    # Only what is imported relatively travels with a saved model; these two are found by name, from its config.
+    from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
+    from .processing_audiobert import AudioBertProcessor  # noqa: F401
+
+
+__all__ = ["AudioBertForMaskedLM", "AudioBertOutput"]
+
+
+@dataclass
+class AudioBertOutput(ModelOutput):
+    """What [`AudioBertForMaskedLM`] returns.
+
+    Args:
+        loss (`torch.FloatTensor` of shape `(1,)`, *optional*): masked-LM loss, if labels came.
+        logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, vocab_size)`).
+        hidden_states, attentions (tuples of `torch.FloatTensor`, *optional*): of the language model, if asked for.
+        span_positions (`torch.LongTensor` of shape `(batch_size, num_spans, 2)`):
+            Token ranges of the spans that were heard, -1 for none.
+        clip_ids (`torch.LongTensor` of shape `(batch_size, num_spans, num_clips)`):
+            Positions in the bank of the clips behind each span, -1 for none (also where sounds were passed in).
+        similarities (`torch.FloatTensor` of shape `(batch_size, num_spans, num_clips)`):
+            Their cosine similarities to the query, also of a clip that was not similar enough; None where clips or
+            sounds were passed in without.
+        hearing_off_logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, vocab_size)`, *optional*):
+            Those of the unmodified language model, if asked for.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    span_positions: torch.LongTensor | None = None
+    clip_ids: torch.LongTensor | None = None
+    similarities: torch.FloatTensor | None = None
+    hearing_off_logits: torch.FloatTensor | None = None
+
+
+class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
+    """A masked language model that hears: spans are detected, clips retrieved, and their embeddings injected.
+
+    Rows without a span give the logits of the unmodified language model, bit for bit, whatever stands beside them.
+    Only the adapter, the audio encoder and the projection are trainable.
+
+    Args:
+        config (`AudioBertConfig`): the model.
+        parts (`AudioBertParts`, *optional*): modules to use instead of newly initialised ones.
+        retriever (`AudioBertRetriever`, *optional*): tokenizers and audio bank. Without one, the model hears only
+            what it is given: `span_positions` with `audio_values`.
+    """
+
+    def __init__(
+        self,
+        config: AudioBertConfig,
+        parts: AudioBertParts | None = None,
+        retriever: AudioBertRetriever | None = None,
+    ):
+        super().__init__(config)
+        self.language_model = parts.language_model if parts else AutoModelForMaskedLM.from_config(config.text_config)
+        self.span_detector = (
+            parts.span_detector if parts else AutoModelForTokenClassification.from_config(config.detector_config)
+        )
+        self.clap_text = parts.clap_text if parts else ClapTextModelWithProjection(config.clap_config)
+        self.audio_encoder = parts.audio_encoder if parts else AutoModel.from_config(config.audio_config)
+        embedding_size = self.language_model.get_input_embeddings().embedding_dim
+        value_dim = config.audio_config.hidden_size
+        self.projection = nn.Linear(value_dim, embedding_size) if value_dim != embedding_size else nn.Identity()
+        if config.lora_target_modules is None:
+            config.lora_target_modules = attention_projections(self.language_model)
+        inject_adapter(self.language_model, config)
+        prepare_for_injection(self.language_model.get_input_embeddings())
+        self.retriever = retriever
+        self._text_arguments = accepted_arguments(self.language_model, "token_type_ids")
+        self._detector_arguments = accepted_arguments(self.span_detector, "token_type_ids")
+        self.post_init()
+        self._after_loading()
+
+    def forward(  # noqa: PLR0913 - one argument an input, as every model of transformers
+        self,
+        input_ids: torch.LongTensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        span_positions: torch.LongTensor | None = None,
+        clip_ids: torch.LongTensor | None = None,
+        similarities: torch.FloatTensor | None = None,
+        audio_values: torch.FloatTensor | None = None,
+        audio_ids: torch.LongTensor | None = None,
+        hearing: bool | None = None,
+        output_hearing_off: bool = False,
+        return_dict: bool | None = None,
+        **kwargs,
+    ) -> AudioBertOutput | tuple:
+        """Predict the masked tokens; whatever is not given is computed.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`).
+            attention_mask (`torch.Tensor` of shape `(batch_size, sequence_length)`, *optional*): 0 for padding.
+            token_type_ids (`torch.LongTensor` of that shape, *optional*): dropped where the language model has none.
+            labels (`torch.LongTensor` of that shape, *optional*): token ids to predict, -100 where there is no loss.
+            span_positions (`torch.LongTensor` of shape `(batch_size, num_spans, 2)`, *optional*):
+                Half-open token ranges to hear, -1 for none. Left out: detected.
+            clip_ids (`torch.LongTensor` of shape `(batch_size, num_spans)` or `(batch_size, num_spans, num_clips)`,
+                *optional*): positions in the bank, -1 for none. Left out: retrieved.
+            similarities (`torch.FloatTensor` in the shape of `clip_ids`, *optional*):
+                Weights of several clips of a span, as a search returns them. Left out, they count alike.
+            audio_values (`torch.FloatTensor` of shape `(num_sounds, num_frames, num_mel_bins)` or
+                `(batch_size, num_spans, num_frames, num_mel_bins)`, *optional*):
+                The audio encoder's input features of sounds to hear instead of retrieved clips. The bank is not used.
+            audio_ids (`torch.LongTensor` of shape `(batch_size, num_spans)` or `(batch_size, num_spans, num_clips)`,
+                *optional*): each span's sounds in three-dimensional `audio_values`, -1 for none. A sound that occurs
+                in several places is so encoded once.
+            hearing (`bool`, *optional*, defaults to `config.hearing`): off, every row equals the language model's.
+            output_hearing_off (`bool`, *optional*, defaults to `False`): also return `hearing_off_logits`.
+            return_dict (`bool`, *optional*, defaults to `config.return_dict`).
+            **kwargs: `output_hidden_states`, `output_attentions`; passed to the language model.
+
+        Returns:
+            `AudioBertOutput`, or a tuple of its fields that are not None.
+
+        Raises:
+            AudioBertInputError: inputs do not fit each other or the sequence, or the bank was made by other encoders.
+
+        Source:
+            arXiv 2409.08199, section II-B and figure 2.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        heard = None
+        if self.config.hearing if hearing is None else hearing:
+            heard = self._hear(inputs, span_positions, (audio_values, audio_ids), (clip_ids, similarities))
+        if not self._text_arguments:
+            del inputs["token_type_ids"]
+        inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
+        hearing_off, hearing_on = self._run_language_model(inputs, heard, output_hearing_off)
+        merged = _merge_rows(hearing_off, hearing_on, heard)
+        output = AudioBertOutput(
+            loss=None if labels is None else self._loss(merged["logits"], labels),
+            logits=merged["logits"],
+            hidden_states=merged.get("hidden_states"),
+            attentions=merged.get("attentions"),
+            hearing_off_logits=hearing_off["logits"] if output_hearing_off else None,
+        )
+        if heard is not None:
+            output.span_positions = heard.span_positions.masked_fill(~heard.found.unsqueeze(-1), -1)
+            output.clip_ids = heard.clip_ids
+            output.similarities = heard.similarities
+        wants_dict = self.config.return_dict if return_dict is None else return_dict
+        return output if wants_dict else output.to_tuple()
+
+    @classmethod
+    def from_parts(
+        cls,
+        language_model: str | os.PathLike,
+        span_detector: str | os.PathLike,
+        clap: str | os.PathLike,
+        audio_encoder: str | os.PathLike,
+        bank: AudioBank | str | os.PathLike | None = None,
+        **config_kwargs,
+    ) -> "AudioBertForMaskedLM":
+        """Assemble an AudioBERT from Hub ids or local folders of the standard classes.
+
+        Args:
+            language_model: a masked language model (`BertForMaskedLM`, `RobertaForMaskedLM` …) with its tokenizer.
+            span_detector: a token classifier (`BertForTokenClassification` …) over the same vocabulary.
+            clap: a `ClapModel` with its tokenizer and feature extractor.
+            audio_encoder: an `ASTModel` with its feature extractor.
+            bank (*optional*): an `AudioBank`, or where one was saved. Left out, the bank is empty and nothing is heard.
+            **config_kwargs: settings of `AudioBertConfig`.
+
+        Raises:
+            AudioBertInputError: a part cannot be loaded, parts do not fit together, or the bank was made by others.
+        """
+        parts = load_parts(language_model, span_detector, clap, audio_encoder)
+        config = parts.config(**config_kwargs)
+        if bank is None:
+            fingerprints = config.clap_fingerprint, config.audio_encoder_fingerprint
+            bank = AudioBank.empty(config.clap_config.projection_dim, config.audio_config.hidden_size, *fingerprints)
+        elif not isinstance(bank, AudioBank):
+            bank = AudioBank.load(bank)
+        retriever = AudioBertRetriever(parts.tokenizer, parts.clap_tokenizer, parts.feature_extractor, bank)
+        retriever.check_fingerprints(config)
+        return cls(config, parts=parts, retriever=retriever).eval()
+
+    def _run_language_model(
+        self, inputs: dict, heard: Heard | None, wants_hearing_off: bool
+    ) -> tuple[dict | None, dict | None]:
+        """Run the unmodified model on the whole batch, and the hearing one on the rows with a span; each if needed."""
+        rows = None if heard is None else heard.rows
+        anything_heard = rows is not None and bool(rows.any())
+        hearing_off = hearing_on = None
+        if wants_hearing_off or not anything_heard or not bool(rows.all()):
+            # The language model is frozen, so this pass needs no graph, not even in training.
+            with torch.no_grad(), adapter_off(self.language_model):
+                hearing_off = self.language_model(**inputs, return_dict=True)
+        if anything_heard:
+            with injecting(self.get_input_embeddings(), self._injection(heard)):
+                hearing_on = self.language_model(**_select_rows(inputs, rows), return_dict=True)
+        return hearing_off, hearing_on
+
+    def _injection(self, heard: Heard) -> Injection:
+        where, span = heard.found.nonzero(as_tuple=True)
+        first_tokens = heard.span_positions[where, span, 0]
+        # Row numbers within the batch of only those rows that hear something.
+        numbers = heard.rows.cumsum(dim=0) - 1
+        dtype = self.projection.weight.dtype if isinstance(self.projection, nn.Linear) else heard.values.dtype
+        values = self.projection(heard.values[where, span].to(dtype))
+        return Injection(numbers[where], first_tokens, values, replaces=self.config.injection == "replace")
+
+    def _loss(self, logits: torch.Tensor, labels: torch.LongTensor) -> torch.Tensor:
+        labels = labels.to(logits.device)
+        wanted = labels != -100
+        loss = nn.functional.cross_entropy(logits[wanted].float(), labels[wanted], reduction="sum")
+        loss = loss / wanted.sum().clamp(min=1)
+        if self.training and torch.is_grad_enabled() and not loss.requires_grad:
+            # A batch in which nothing is heard has no path to a trained weight; backward, and the other processes
+            # of a distributed run, expect one.
+            loss = loss + 0.0 * sum(weight.sum() for weight in self.parameters() if weight.requires_grad)
+        return loss
+
+
+def _select_rows(inputs: dict, rows: torch.BoolTensor) -> dict:
+    if bool(rows.all()):
+        return inputs
+    return {
+        name: value[rows] if isinstance(value, torch.Tensor) and value.shape[:1] == rows.shape else value
+        for name, value in inputs.items()
+    }
+
+
+def _merge_rows(hearing_off: dict | None, hearing_on: dict | None, heard: Heard | None) -> dict:
+    """Return the outputs of the hearing pass in the rows that hear, of the other pass in the others."""
+    if hearing_on is None:
+        return hearing_off
+    if hearing_off is None or bool(heard.rows.all()):
+        return hearing_on
+    where = heard.rows.nonzero(as_tuple=True)[0]
+
+    def merge(off, on):
+        return tuple(map(merge, off, on)) if isinstance(off, tuple) else off.index_copy(0, where, on.to(off.dtype))
+
+    return {name: merge(hearing_off[name], hearing_on[name]) for name in hearing_on}
+
+
+AudioBertForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")
