@@ -1,1 +1,6 @@
-"""AuditoryBench (arXiv 2409.08199)."""
+"""AuditoryBench: builder, verified sources, checks, export."""
+
+from .loading import load_auditorybench
+
+
+__all__ = ["load_auditorybench"]
