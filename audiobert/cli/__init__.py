@@ -8,6 +8,9 @@ from typer.core import TyperGroup
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .evaluate import evaluate as evaluate_command
+from .train import train as train_commands
+
 
 class _ReportingGroup(TyperGroup):
     """Prints what the user can put right on one line and exits 2; everything else keeps its traceback."""
@@ -38,6 +41,10 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
     )
+
+
+app.command("evaluate")(evaluate_command)
+app.add_typer(train_commands, name="train")
 
 
 def main() -> None:
