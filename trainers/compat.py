@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+
 __all__ = ["current_training_names", "training_hints"]
 
 

@@ -9,6 +9,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
+
 __all__ = ["load_part"]
 
 
@@ -99,8 +100,13 @@ def _explain(error: BaseException, auto_class: Any, name: str) -> str:
         )
     if "Unrecognized configuration class" in str(error):
         return f"'{name}' is a checkpoint of {_model_type(name)}, which {auto_class.__name__} cannot load."
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"cannot load '{name}' with {auto_class.__name__}: {reason}"
+    return f"cannot load '{name}' with {auto_class.__name__}: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    # transformers 4 goes on with the names of all its model types.
+    lines = str(error).partition(", or contain one of")[0].strip().splitlines()
+    return lines[0].rstrip(". ") + "." if lines else f"{type(error).__name__}."
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

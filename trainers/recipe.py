@@ -15,6 +15,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .compat import current_training_names
 
+
 __all__ = ["RECIPE_FILE", "differing_keys", "load_recipe", "recipe_settings", "save_recipe", "shipped_recipes"]
 
 RECIPE_FILE = "recipe.yaml"

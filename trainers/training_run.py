@@ -18,6 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe
 
+
 __all__ = ["last_checkpoint", "require_folder", "run_training", "seed_folders", "start_run", "training_arguments"]
 
 logger = logging.getLogger(__name__)

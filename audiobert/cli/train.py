@@ -1,0 +1,12 @@
+"""`audiobert train`: one subcommand a part."""
+
+import typer
+
+from .train_detector import train_detector
+
+
+train = typer.Typer(
+    help="Train the parts of an AudioBERT. Interrupted training goes on when the same command is given again.",
+    no_args_is_help=True,
+)
+train.command("detector")(train_detector)
