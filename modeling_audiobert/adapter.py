@@ -10,7 +10,7 @@ from peft.tuners.lora import LoraLayer
 from .errors import AudioBertInputError
 
 
-__all__ = ["adapter_off", "attention_projections", "inject_adapter", "initialize_adapter", "is_adapter_weight"]
+__all__ = ["adapter_off", "attention_projections", "initialize_adapter", "inject_adapter", "is_adapter_weight"]
 
 # Query, key and value by the names that families of BERT-like models give them; the first that a model has is taken.
 _PROJECTIONS = (

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import re
 import shutil
-import tempfile
+import stat
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .errors import AudioBertInputError
@@ -13,96 +15,227 @@ from .errors import AudioBertInputError
 
 __all__ = ["output_errors", "staged_file", "staged_folder"]
 
+_STAGE_PREFIX = ".audiobert-"
+_UNCHANGED = "What stood there before is unchanged. "
+_ELSEWHERE = "Choose another place."
+_MORE_SPACE = "Free some space, or choose another place."
+_OTHER_NAME = "Choose another name."
 # Each is something the user can put right, unlike the rest of OSError.
 _REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file there may not grow that large",
-    errno.EACCES: "you may not write there",
-    errno.EPERM: "you may not write there",
-    errno.EROFS: "that disk is read-only",
-    errno.ENOTDIR: "a part of that path is a file",
-    errno.EEXIST: "a file stands where a folder is needed",
-    errno.EISDIR: "a folder stands where a file is needed",
-    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOSPC: ("the disk is full", _MORE_SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _MORE_SPACE),
+    errno.EFBIG: ("a file may not grow that large there", "Raise the limit on the size of files, or write less."),
+    errno.EACCES: ("you may not write there", _ELSEWHERE),
+    errno.EPERM: ("you may not write there", _ELSEWHERE),
+    errno.EROFS: ("that disk is read-only", _ELSEWHERE),
+    errno.ENOTDIR: ("a part of that path is a file", _OTHER_NAME),
+    errno.EEXIST: ("a file stands where a folder is needed", _OTHER_NAME),
+    errno.EISDIR: ("a folder stands where a file is needed", _OTHER_NAME),
+    errno.ENAMETOOLONG: ("the name is too long", _OTHER_NAME),
+    errno.ELOOP: ("a link on that path leads back to itself", _OTHER_NAME),
 }
+# A disk with less free than this is full for anything that we write.
+_FULL_BYTES = 64 * 1024
 
 
 @contextmanager
 def output_errors(target: str | os.PathLike) -> Iterator[None]:
     """Turn the write errors that a user can put right into one `AudioBertInputError` that names `target`.
 
+    Errors that name a file elsewhere, such as an input that may not be read, pass unchanged.
+
+    Args:
+        target (`str` or `PathLike`):
+            The file or folder that the block writes, as the user gave it.
+
     Raises:
         AudioBertInputError: the disk is full, or the place cannot be written to.
     """
-    try:
+    with _output_errors(target):
         yield
-    except OSError as error:
-        reason = _REASONS.get(error.errno)
-        if reason is None:
-            raise
-        raise AudioBertInputError(
-            f"cannot write '{target}': {reason}. What stood there before is unchanged. Free some space, or choose "
-            f"another place."
-        ) from error
 
 
 @contextmanager
 def staged_file(target: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `target`; the file written there takes its name when the block ends well.
 
+    However else the block ends, `target` is as it was, and folders made for it are gone again. A file that stood there
+    hands on its permissions; a link is followed.
+
+    Args:
+        target (`str` or `PathLike`):
+            The file to write. Its folder is made where it is missing.
+
+    Yields:
+        `Path`: an empty file with the suffix of `target` (some writers choose the format by it).
+
     Raises:
-        AudioBertInputError: the disk is full, or the place cannot be written to.
+        AudioBertInputError: the disk is full, the place cannot be written to, or `target` is not a regular file.
     """
-    target = Path(target)
-    with output_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
+    destination = Path(os.path.realpath(target))
+    made: list[Path] = []
+    temporary = destination.with_name(f"{_STAGE_PREFIX}{uuid.uuid4().hex}{destination.suffix}")
+    try:
+        with _output_errors(target, _UNCHANGED):
+            mode = _permissions(destination)
+            made += _make_folder(destination.parent)
+            temporary.touch(exist_ok=False)
+            # Some writers put a private file in the place of the one they were given.
+            mode = mode or stat.S_IMODE(temporary.stat().st_mode)
             yield temporary
-            # mkstemp makes private files; a saved model should be as readable as any other file of the user.
-            temporary.chmod(0o666 & ~_umask())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            temporary.chmod(mode)
+            os.replace(temporary, destination)
+    except BaseException:
+        _remove(temporary, made)
+        raise
 
 
 @contextmanager
 def staged_folder(target: str | os.PathLike) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `target`; its entries move into `target` when the block ends well.
+    """Yield an empty temporary folder; its entries move into `target` when the block ends well, all of them or none.
 
-    Entries of `target` with other names stay, so that a checkpoint folder keeps what the Trainer put there.
+    Entries of `target` with other names stay, so that a checkpoint folder keeps what the Trainer put there; those with
+    the same name are replaced as a whole. However else the block ends, `target` is as it was.
+
+    Args:
+        target (`str` or `PathLike`):
+            The folder to write into. It is made where it is missing, and gone again if the block fails.
+
+    Yields:
+        `Path`: a folder inside `target`, so that moving never crosses from one disk to another.
 
     Raises:
         AudioBertInputError: the disk is full, or the place cannot be written to.
     """
     target = Path(target)
-    with output_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=target.parent))
-        try:
-            yield stage
-            for entry in sorted(stage.iterdir()):
-                _replace_entry(entry, target / entry.name)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    stage = target / f"{_STAGE_PREFIX}{uuid.uuid4().hex}"
+    fresh, retired = stage / "new", stage / "old"
+    made: list[Path] = []
+    try:
+        with _output_errors(target, _UNCHANGED), _named_as(target, fresh):
+            made += _make_folder(target)
+            for folder in (stage, fresh, retired):
+                folder.mkdir()
+            yield fresh
+            _share(fresh)
+            _move_in(fresh, retired, target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        # "old" is empty again, unless putting back failed: then what it holds is the user's and stays.
+        _remove(None, [retired, stage, *made])
+        raise
+    shutil.rmtree(stage, ignore_errors=True)
 
 
-def _replace_entry(source: Path, destination: Path) -> None:
-    """Move `source` to `destination`; a folder that stands there is replaced as a whole."""
-    if destination.is_dir() and not destination.is_symlink():
-        retired = destination.with_name(f".{destination.name}.replaced")
-        shutil.rmtree(retired, ignore_errors=True)
-        os.replace(destination, retired)
-        os.replace(source, destination)
-        shutil.rmtree(retired)
-    else:
-        os.replace(source, destination)
+@contextmanager
+def _output_errors(target: str | os.PathLike, promise: str = "") -> Iterator[None]:
+    try:
+        yield
+    except AudioBertInputError:
+        raise
+    except Exception as error:
+        found = _REASONS.get(_error_number(error, target))
+        if found is None:
+            raise
+        reason, way_out = found
+        raise AudioBertInputError(f"cannot write '{target}': {reason}. {promise}{way_out}") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _error_number(error: Exception, target: str | os.PathLike) -> int | None:
+    """Return the `errno` behind a failed write to `target`, None if the error is something else."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if _concerns(error, target) else None
+    # safetensors and tokenizers, written in Rust, raise classes of their own.
+    rust = re.search(r"\(os error (\d+)\)", str(error))
+    if rust:
+        return int(rust.group(1))
+    # torch, NumPy and libsndfile say only that less was written than they wished.
+    if isinstance(error, RuntimeError | OSError) and _free_bytes(Path(target)) < _FULL_BYTES:
+        return errno.ENOSPC
+    return None
+
+
+def _concerns(error: OSError, target: str | os.PathLike) -> bool:
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    place = Path(os.path.realpath(target))
+    for name in map(Path, map(os.path.realpath, names)):
+        if name == place or name in place.parents or place in name.parents:
+            return True
+        if any(part.startswith(_STAGE_PREFIX) for part in name.parts):
+            return True
+    return not names
+
+
+def _free_bytes(place: Path) -> int:
+    existing = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    return shutil.disk_usage(existing).free
+
+
+@contextmanager
+def _named_as(target: Path, stage: Path) -> Iterator[None]:
+    """Let errors about a file inside `stage` name it where the user asked for it."""
+    try:
+        yield
+    except AudioBertInputError as error:
+        if str(stage) not in str(error):
+            raise
+        raise AudioBertInputError(str(error).replace(str(stage), str(target))) from error
+
+
+def _permissions(file: Path) -> int | None:
+    """Return the permissions of a regular file, None if there is no such file yet."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    if not stat.S_ISREG(mode):
+        # Renaming onto it would put a file in the place of the machine's device.
+        raise AudioBertInputError(f"cannot write '{file}': it is a device or a pipe. Choose the name of a file.")
+    return stat.S_IMODE(mode)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make `folder` and its parents; return those that were not there, the innermost first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _share(folder: Path) -> None:
+    """Make all files below as readable as any other new file of the user: safetensors writes private ones."""
+    readable = stat.S_IMODE(folder.stat().st_mode) & 0o666
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(readable)
+
+
+def _move_in(fresh: Path, retired: Path, target: Path) -> None:
+    """Move the entries of `fresh` into `target`, and what they replace into `retired`; undo it all if one fails."""
+    with ExitStack() as undo:
+        for entry in sorted(fresh.iterdir()):
+            destination, previous = target / entry.name, retired / entry.name
+            # Before the moves, so that Ctrl-C between two lines is undone too.
+            undo.callback(_put_back, entry, destination, previous)
+            if os.path.lexists(destination):
+                os.replace(destination, previous)
+            os.replace(entry, destination)
+        undo.pop_all()
+
+
+def _put_back(entry: Path, destination: Path, previous: Path) -> None:
+    if not os.path.lexists(entry):
+        os.replace(destination, entry)
+    if os.path.lexists(previous):
+        os.replace(previous, destination)
+
+
+def _remove(file: Path | None, folders: list[Path]) -> None:
+    """Remove the file, and those of the folders that are empty."""
+    with suppress(OSError):
+        if file:
+            file.unlink()
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

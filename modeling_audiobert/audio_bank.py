@@ -78,8 +78,8 @@ class AudioBank:
             finite = torch.isfinite(tensor).all(dim=1) if tensor.numel() else torch.ones(len(tensor), dtype=torch.bool)
             if not finite.all():
                 raise AudioBertInputError(
-                    f"the {name} of clip '{self._clip_name(finite)}' are not finite numbers. Remove the clip, or check "
-                    f"the encoder, and build the bank again."
+                    f"the {name} of clip '{self._clip_name(finite)}' are not finite numbers. Remove the clip, or "
+                    f"check the encoder, and build the bank again."
                 )
         norms = keys.float().norm(dim=1, keepdim=True)
         if (norms == 0).any():
@@ -257,7 +257,8 @@ def _checked_clips(clips: pa.Table) -> pa.Table:
     missing = [name for name in CLIP_SCHEMA.names if name not in clips.column_names]
     if missing:
         raise AudioBertInputError(
-            f"the clips of an audio bank need the columns {', '.join(CLIP_SCHEMA.names)}; missing: {', '.join(missing)}."
+            f"the clips of an audio bank need the columns {', '.join(CLIP_SCHEMA.names)}; missing: "
+            f"{', '.join(missing)}."
         )
     clips = clips.select(CLIP_SCHEMA.names).cast(CLIP_SCHEMA)
     counts = clips["id"].value_counts().to_pylist()

@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel
 
 
-__all__ = ["accepted_arguments", "initialized_flag"]
+__all__ = ["accepted_arguments", "declare_tied_weights", "initialized_flag"]
 
 
 def accepted_arguments(model: PreTrainedModel, *names: str) -> set[str]:
@@ -20,3 +20,14 @@ def initialized_flag(module: torch.nn.Module, parameter: torch.nn.Parameter) -> 
     The look at the module can go once transformers 5 is the minimum.
     """
     return getattr(parameter, "_is_hf_initialized", False) or getattr(module, "_is_hf_initialized", False)
+
+
+def declare_tied_weights(model: PreTrainedModel, part_name: str) -> None:
+    """Tell transformers 4.55 which weights of a part are tied, or it refuses to save the whole.
+
+    transformers 5 collects them itself; this can go once it is the minimum.
+    """
+    keys = getattr(model, part_name)._tied_weights_keys
+    if isinstance(keys, list):
+        # Patterns: some are written for the ends of names, without the part's own prefixes.
+        model._dynamic_tied_weights_keys = [rf"{part_name}\..*{key}" for key in keys]

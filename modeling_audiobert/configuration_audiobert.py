@@ -106,8 +106,8 @@ class AudioBertConfig(PretrainedConfig):
             },
         )
         super().__init__(**kwargs)
-        # Not before: the parent sets the attention implementation, "not chosen", in every sub-config that it finds, so a
-        # loaded language model would change its attention (transformers 5.23).
+        # Not before: the parent sets the attention implementation, "not chosen", in every sub-config that it finds, so
+        # a loaded language model would change its attention (transformers 5.23).
         self.text_config = _sub_config(text_config, "bert")
         self.detector_config = _sub_config(detector_config, "bert", num_labels=2)
         self.clap_config = _sub_config(clap_config, ClapTextConfig.model_type)

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from .adapter import adapter_off, attention_projections, inject_adapter
 from .assembly import AudioBertParts, load_parts
 from .audio_bank import AudioBank
-from .compat import accepted_arguments
+from .compat import accepted_arguments, declare_tied_weights
 from .configuration_audiobert import AudioBertConfig
 from .hearing import Heard, HearingMixin
 from .injection import Injection, injecting, prepare_for_injection
@@ -26,9 +26,14 @@ from .retrieval import AudioBertRetriever
 
 
 if TYPE_CHECKING:
-    # Only what is imported relatively travels with a saved model; these two are found by name, from its config.
+    # Only what this file imports relatively travels with a saved model (transformers 4.55: not what those import in
+    # turn). The pipeline and the processor are found by name, from the model's configuration.
+    from .atomic_files import staged_folder  # noqa: F401
+    from .errors import AudioBertInputError  # noqa: F401
+    from .fingerprint import audio_encoder_fingerprint  # noqa: F401
     from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
     from .processing_audiobert import AudioBertProcessor  # noqa: F401
+    from .span_decoding import decode_spans  # noqa: F401
 
 
 __all__ = ["AudioBertForMaskedLM", "AudioBertOutput"]
@@ -96,6 +101,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             config.lora_target_modules = attention_projections(self.language_model)
         inject_adapter(self.language_model, config)
         prepare_for_injection(self.language_model.get_input_embeddings())
+        declare_tied_weights(self, "language_model")
         self.retriever = retriever
         self._text_arguments = accepted_arguments(self.language_model, "token_type_ids")
         self._detector_arguments = accepted_arguments(self.span_detector, "token_type_ids")
@@ -191,7 +197,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             span_detector: a token classifier (`BertForTokenClassification` …) over the same vocabulary.
             clap: a `ClapModel` with its tokenizer and feature extractor.
             audio_encoder: an `ASTModel` with its feature extractor.
-            bank (*optional*): an `AudioBank`, or where one was saved. Left out, the bank is empty and nothing is heard.
+            bank (*optional*): an `AudioBank`, or where one was saved. Left out, it is empty and nothing is heard.
             **config_kwargs: settings of `AudioBertConfig`.
 
         Raises:

@@ -51,8 +51,8 @@ class AudioBertPreTrainedModel(PreTrainedModel):
         absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         if absent:
             raise AudioBertInputError(
-                f"'{pretrained_model_name_or_path}' lacks {len(absent)} of the model's weights, or has them in another "
-                f"shape, '{absent[0]}' among them. Save the model again, or correct its config.json."
+                f"'{pretrained_model_name_or_path}' lacks {len(absent)} of the model's weights, or has them in "
+                f"another shape, '{absent[0]}' among them. Save the model again, or correct its config.json."
             )
         if retriever is None:
             hub_kwargs = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name)}
@@ -142,6 +142,11 @@ class AudioBertPreTrainedModel(PreTrainedModel):
     def _after_loading(self) -> None:
         # from_pretrained forgets requires_grad, and replaces every parameter.
         self.freeze()
+        # These multiply single vectors, for which MKL's last bits depend on where in memory the weights lie; mapped
+        # from a file that is anywhere. Without the copy a saved model's similarities would change when loaded.
+        for module in (self.projection, self.clap_text.text_projection, self.clap_text.text_model.pooler):
+            for parameter in module.parameters():
+                parameter.data = parameter.data.clone()
         self._encoder_version = self._current_encoder_version()
 
     def _current_encoder_version(self) -> int:

@@ -20,11 +20,15 @@ from transformers import (
 )
 
 
-WORDS = (
-    "a an the is of sound makes make has pitch than higher lower meow woof moo hiss buzz cat dog cow snake bee duck "
-    "loud quiet soft it when you hear that piccolo tuba violin drum thunder rain typically animal ordinary sentence "
-    "with no in this and some un ##quack ##s ##ing chirp bird . , - \" ' i like tea"
-).split()
+# fmt: off
+WORDS = [
+    "a", "an", "the", "is", "of", "sound", "makes", "make", "has", "pitch", "than", "higher", "lower", "meow",
+    "woof", "moo", "hiss", "buzz", "cat", "dog", "cow", "snake", "bee", "duck", "loud", "quiet", "soft", "it",
+    "when", "you", "hear", "that", "piccolo", "tuba", "violin", "drum", "thunder", "rain", "typically",
+    "animal", "ordinary", "sentence", "with", "no", "in", "this", "and", "some", "un", "##quack", "##s",
+    "##ing", "chirp", "bird", ".", ",", "-", '"', "'", "i", "like", "tea",
+]
+# fmt: on
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, *WORDS]
 
