@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.dataset_scripts.auditorybench.sources import COMBINED, PITCH, SPLITS, TASKS, tasks_of
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from tqdm import tqdm
@@ -25,11 +26,8 @@ from .provenance import rows_digest, versions
 from .training_run import require_folder
 
 
-__all__ = ["PROTOCOL", "SPLITS", "TASKS", "Question", "evaluate_model", "judge", "questions_of", "save_results"]
+__all__ = ["PROTOCOL", "Question", "evaluate_model", "judge", "questions_of", "save_results"]
 
-ANIMAL, PITCH, COMBINED = "animal_sound_recognition", "sound_pitch_comparison", "combined"
-TASKS = (ANIMAL, PITCH, COMBINED)
-SPLITS = ("train", "validation", "test", "wiki")
 PROTOCOL = "answer length given"
 
 
@@ -64,8 +62,8 @@ def evaluate_model(
     Args:
         name_or_path (`str` or `Path`): a masked language model's folder or Hub id.
         data_dir (`str` or `Path`): the folder with AuditoryBench's CSV files.
-        task (`str`, *optional*, defaults to `"combined"`): one of `TASKS`; the combined one reports all three.
-        split (`str`, *optional*, defaults to `"test"`): one of `SPLITS`.
+        task (`str`, *optional*, defaults to `"combined"`): or a single task; the combined one reports all three.
+        split (`str`, *optional*, defaults to `"test"`): train, validation, test or wiki.
         batch_size (`int`, *optional*, defaults to 32): changes the speed only.
 
     Returns:
@@ -81,8 +79,7 @@ def evaluate_model(
     if batch_size < 1:
         raise AudioBertInputError(f"the batch size is {batch_size}; give 1 or more.")
     folder = require_folder(data_dir, "data-dir", "AuditoryBench's CSV files")
-    parts = [ANIMAL, PITCH] if task == COMBINED else [task]
-    rows = [row for part in parts for row in load_auditorybench(part, split, folder).to_list()]
+    rows = load_auditorybench(task, split, folder).to_list()
     if not rows:
         raise AudioBertInputError(f"the {split} split of '{task}' in '{folder}' has no rows to evaluate on.")
     asked = [row for row in rows if row["sentence"].count(GAP) == 1]
@@ -106,7 +103,7 @@ def evaluate_model(
         "results": [
             _summary(name, hearing, questions, right)
             for hearing, right in correct.items()
-            for name in ([*parts, COMBINED] if task == COMBINED else parts)
+            for name in ([*tasks_of(task), COMBINED] if task == COMBINED else [task])
         ],
     }
 
@@ -170,7 +167,11 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
             f"row '{row['id']}': {' and '.join(words)} must be single tokens to be compared, but this vocabulary "
             f"splits them into {[len(piece) for piece in pieces]} pieces. Evaluate a model with another vocabulary."
         )
-    answer = pieces[words.index(row["answer"])]
+    if is_pitch and row["answer_index"] is None:
+        raise AudioBertInputError(
+            f"row '{row['id']}': the answer {row['answer']!r} is none of {', '.join(words)}. Correct the row."
+        )
+    answer = pieces[row["answer_index"] if is_pitch else 0]
     if not answer:
         raise AudioBertInputError(
             f"row '{row['id']}': the answer {row['answer']!r} has no word pieces. Correct the row."

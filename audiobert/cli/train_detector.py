@@ -1,6 +1,8 @@
 """`audiobert train detector`."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -24,7 +26,8 @@ def train_detector(
     from audiobert.trainers.training_run import seed_folders
 
     recipe = load_recipe(DetectorRecipe, config, overrides or [])
-    runs = train_detector(recipe)
+    with redirect_stdout(sys.stderr):  # where the Trainer prints its log lines
+        runs = train_detector(recipe)
     if as_json:
         print(json.dumps(runs, indent=2))
         return
