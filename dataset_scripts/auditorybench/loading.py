@@ -2,27 +2,51 @@
 
 from pathlib import Path
 
+from datasets import Dataset, DatasetDict
+
+from audiobert.dataset_scripts.registration import BUILDER_NAME, builder_digest
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from datasets import Dataset
 
-from .features import FEATURES
-from .rows import read_rows
-from .sources import SPLITS, find_local_files, tasks_of
+from .builder import AuditoryBench
+from .sources import SPLITS, tasks_of
 
 
-__all__ = ["load_auditorybench"]
+__all__ = ["load_auditorybench", "load_auditorybench_splits"]
 
 
-def load_auditorybench(task: str, split: str, data_dir: str | Path) -> Dataset:
-    """Return one split of one task.
+def load_auditorybench(task: str, split: str, data_dir: str | Path | None = None, **options) -> Dataset:
+    """Return one split of one task, as `load_dataset("auditorybench", task, split=split, ...)` does.
+
+    Args:
+        task (`str`):
+            `"animal_sound_recognition"`, `"sound_pitch_comparison"` or `"combined"`: both, animals first.
+        split (`str`):
+            `"train"`, `"validation"`, `"test"` or `"wiki"`.
+        data_dir (`str` or `Path`, *optional*):
+            A folder with the CSV files; without it they are downloaded once, and verified.
+        options:
+            Fields of `AuditoryBenchConfig`, and `cache_dir`.
+
+    Returns:
+        `datasets.Dataset`: rows of the schema that `rows.make_row` documents.
 
     Raises:
-        AudioBertInputError: no such task or split, or the folder's files cannot be read.
+        AudioBertInputError: no such task or split; the files are missing, damaged, or train is test; no network.
     """
     if split not in SPLITS:
         raise AudioBertInputError(f"AuditoryBench has no split '{split}'. Choose one of: {', '.join(SPLITS)}.")
-    rows = []
-    for part in tasks_of(task):
-        path = find_local_files(data_dir, part, (split,))[split]
-        rows += read_rows(path.read_bytes(), str(path), part, split)
-    return Dataset.from_list(rows, features=FEATURES)
+    return load_auditorybench_splits(task, data_dir, **options)[split]
+
+
+def load_auditorybench_splits(task: str, data_dir: str | Path | None = None, **options) -> DatasetDict:
+    """Return all four splits of one task; arguments and errors as for `load_auditorybench`."""
+    tasks_of(task)
+    builder = AuditoryBench(
+        config_name=task,
+        data_dir=None if data_dir is None else str(data_dir),
+        dataset_name=BUILDER_NAME,
+        hash=builder_digest(),
+        **options,
+    )
+    builder.download_and_prepare()
+    return builder.as_dataset()

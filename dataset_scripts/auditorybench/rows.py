@@ -1,12 +1,13 @@
 """Rows of AuditoryBench in the house schema, made from the published columns."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .csv_table import CsvTable, parse_csv
-from .sources import ANIMAL, ANIMAL_COLUMNS, CHOICE_COLUMNS, MEASURED_COLUMNS, PITCH_COLUMNS, source_name
+from .sources import ANIMAL, ANIMAL_COLUMNS, CHOICE_COLUMNS, MEASURED_COLUMNS, PITCH_COLUMNS, SourceFile, source_name
 from .spans import locate_span
 
 
@@ -16,7 +17,7 @@ PITCH_CHOICES = ("higher", "lower")
 _ID_PREFIXES = {"animal_sound_recognition": "asr", "sound_pitch_comparison": "spc"}
 
 
-def read_rows(content: bytes, name: str, task: str, split: str) -> list[dict]:
+def read_rows(content: bytes, name: str, task: str, split: str, origin: SourceFile | None = None) -> list[dict]:
     """Return the rows of one published file, in its order.
 
     Args:
@@ -28,6 +29,8 @@ def read_rows(content: bytes, name: str, task: str, split: str) -> list[dict]:
             `"animal_sound_recognition"` or `"sound_pitch_comparison"`.
         split (`str`):
             `"train"`, `"validation"`, `"test"` or `"wiki"`; goes into the ids.
+        origin (`SourceFile`, *optional*):
+            The published file that these bytes came from, where the bytes alone do not tell.
 
     Returns:
         `list[dict]`: rows of the schema that `make_row` documents.
@@ -35,8 +38,9 @@ def read_rows(content: bytes, name: str, task: str, split: str) -> list[dict]:
     Raises:
         AudioBertInputError: the file cannot be read as one of this task; the message names the row.
     """
-    table = parse_csv(content, name, ANIMAL_COLUMNS if task == ANIMAL else PITCH_COLUMNS)
-    source = source_name(content, name.replace("\\", "/").rsplit("/", 1)[-1])
+    required = origin.columns if origin else ANIMAL_COLUMNS if task == ANIMAL else PITCH_COLUMNS
+    table = parse_csv(content, name, required)
+    source = source_name(content, origin.name if origin else re.split(r"[/\\]", name)[-1])
     build = _animal_fields if task == ANIMAL else _pitch_fields
     return [
         make_row(id=f"{_ID_PREFIXES[task]}-{split}-{index:05d}", task=task, source=source, **fields)

@@ -14,8 +14,10 @@ __all__ = [
     "SPLITS",
     "TASKS",
     "SourceFile",
+    "check_row_count",
     "check_source",
     "find_local_files",
+    "is_published",
     "source_name",
     "tasks_of",
 ]
@@ -126,14 +128,24 @@ def tasks_of(task: str) -> tuple[str, ...]:
     return (ANIMAL, PITCH) if task == COMBINED else (task,)
 
 
+def published_file(content: bytes) -> SourceFile | None:
+    """Return the published file that these bytes are, or None."""
+    return _BY_DIGEST.get(hashlib.sha256(content).hexdigest())
+
+
+def is_published(content: bytes, task: str, split: str) -> bool:
+    """Whether these bytes are a published file of this very task and split."""
+    known = published_file(content)
+    return known is not None and known.path == f"dataset/{_PUBLISHED_TASKS[task]}_{PUBLISHED_SPLITS[split]}.csv"
+
+
 def source_name(content: bytes, file_name: str) -> str:
     """Return what the rows' `source` column says of a file: the published one that it is, or its digest.
 
     No folder of the user's gets into it.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    known = _BY_DIGEST.get(digest)
-    return known.name if known else f"{file_name} (sha256 {digest[:12]})"
+    known = published_file(content)
+    return known.name if known else f"{file_name} (sha256 {hashlib.sha256(content).hexdigest()[:12]})"
 
 
 def check_source(content: bytes, name: str, expected: SourceFile) -> None:
@@ -148,6 +160,19 @@ def check_source(content: bytes, name: str, expected: SourceFile) -> None:
             f"'{name}' is not the published file {expected.name}: its sha256 is {digest}, the published one's "
             f"{expected.sha256}. Fetch it again; to read a changed file on purpose, pass its folder as data_dir "
             f"without verify=True."
+        )
+
+
+def check_row_count(rows: list, name: str, expected: SourceFile) -> None:
+    """Check the number of rows: what remains to verify where the exact bytes are not known.
+
+    Raises:
+        AudioBertInputError: there are more or fewer rows than were published.
+    """
+    if len(rows) != expected.num_rows:
+        raise AudioBertInputError(
+            f"'{name}' has {len(rows)} rows, the published file {expected.name} has {expected.num_rows}. Fetch it "
+            f"again."
         )
 
 
