@@ -193,7 +193,8 @@ def _refuse_leaked_train(task: str, splits: dict[str, list[dict]], config: Audit
     if _triples(splits["train"]) != _triples(splits["test"]):
         return
     files = " and ".join(dict.fromkeys(splits[split][0]["source"] for split in ("train", "test")))
-    what = f"data_dir '{config.data_dir}', {task}: the train split is the test split ({len(splits['test'])} rows; {files})"
+    rows = len(splits["test"])
+    what = f"data_dir '{config.data_dir}', {task}: the train split is the test split ({rows} rows; {files})"
     if config.allow_leaked_train:
         logger.warning("%s; a model trained on it has seen the test answers. Do not report its test numbers.", what)
         return
