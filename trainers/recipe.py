@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -231,6 +232,9 @@ def _read_text(text: str, options: list[Any], origin: _Origin, key: str) -> Any:
 def _as_type(value: Any, hint: Any, origin: _Origin, key: str) -> Any:
     """Return `value` as one plain type, or MISSING where it is not of that type."""
     container = typing.get_origin(hint) or hint
+    if container in (dict, Any) and isinstance(value, dict):
+        item = (*typing.get_args(hint), Any, Any)[1]
+        return {name: _read_value(entry, item, origin, f"{key}.{name}") for name, entry in value.items()}
     if container is list and isinstance(value, list):
         item = (typing.get_args(hint) or (Any,))[0]
         return [_read_value(entry, item, origin, f"{key}[{index}]") for index, entry in enumerate(value)]

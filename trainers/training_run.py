@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from audiobert.modeling_audiobert.atomic_files import output_errors
-from audiobert.modeling_audiobert.errors import AudioBertInputError
 from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from audiobert.modeling_audiobert.atomic_files import output_errors
+from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe
 
@@ -154,8 +155,9 @@ class _StopOnInterrupt(TrainerCallback):
 
 @contextmanager
 def _handling_interrupts(callback: _StopOnInterrupt) -> Iterator[None]:
-    # Python delivers signals to the main thread only, and handlers can be set only there.
-    if threading.current_thread() is not threading.main_thread():
+    # Handlers can be set in the main thread only; and a job in the background of a script ignores Ctrl-C on purpose.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return
 
