@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
