@@ -127,16 +127,28 @@ class HearingMixin:
         self._note_encoder_changes()
         self._require_retriever("hear").check_fingerprints(self.config)
         if clip_ids is None:
-            clip_ids, similarities = self._retrieve(inputs["input_ids"], spans)
+            clip_ids, similarities = self.retrieve(inputs["input_ids"], spans)
         return self._hear_clips(spans, clip_ids, similarities)
 
-    def _retrieve(
+    @torch.no_grad()
+    def retrieve(
         self, input_ids: torch.LongTensor, spans: torch.LongTensor
     ) -> tuple[torch.LongTensor, torch.FloatTensor]:
-        texts = [text for row in self.retriever.span_texts(input_ids, spans) for text in row]
+        """Return the clips that the bank holds for some spans.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`).
+            spans (`torch.LongTensor` of shape `(batch_size, num_spans, 2)`): token ranges, -1 for none.
+
+        Returns:
+            `clip_ids` (`torch.LongTensor`) and `similarities` (`torch.FloatTensor`), both of shape
+            `(batch_size, num_spans, num_clips)`; -1 where there is no span or no clip that is similar enough.
+        """
+        retriever = self._require_retriever("retrieve clips")
+        texts = [text for row in retriever.span_texts(input_ids, spans) for text in row]
         # One query for each text: in the pitch task the same few sounds occur all over a batch.
         order = {text: index for index, text in enumerate(dict.fromkeys(text for text in texts if text))}
-        found = self.retriever.bank.search(
+        found = retriever.bank.search(
             self.embed_queries(list(order)), self.config.num_clips, self.config.min_similarity
         )
         shape = (*spans.shape[:2], self.config.num_clips)

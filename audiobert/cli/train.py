@@ -2,6 +2,7 @@
 
 import typer
 
+from .train_audiobert import train_audiobert
 from .train_detector import train_detector
 
 
@@ -10,3 +11,4 @@ train = typer.Typer(
     no_args_is_help=True,
 )
 train.command("detector")(train_detector)
+train.command("audiobert")(train_audiobert)

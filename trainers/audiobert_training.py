@@ -1,0 +1,261 @@
+"""Training of an AudioBERT from its parts, on AuditoryBench (arXiv 2409.08199, sections II-B and III)."""
+
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from tqdm import tqdm
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.modeling_audiobert import AudioBertForMaskedLM
+from audiobert.modeling_audiobert.atomic_files import staged_file
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+from .audio_encoding import encode_values, in_batches
+from .audio_features import AudioFeatureCache
+from .audiobert_trainer import AudioBertTrainer
+from .clip_sources import Clip
+from .collation import AudioBertCollator, EncodedRow, encode_rows, retrieve_clips
+from .evaluation import evaluate_model
+from .masked_sentences import require_mask_token
+from .model_card import CardFacts, write_model_card
+from .parts import load_part
+from .provenance import rows_digest, versions
+from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
+
+
+__all__ = ["AdapterSettings", "AudioBertRecipe", "train_audiobert"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class AdapterSettings:
+    """The adapter's shape; see [`AudioBertConfig`].
+
+    Args:
+        r (`int`): rank.
+        alpha (`int`): scale.
+        dropout (`float`): before the adapter.
+    """
+
+    r: int = 64
+    alpha: int = 128
+    dropout: float = 0.0
+
+
+@dataclass
+class AudioBertRecipe:
+    """How an AudioBERT is assembled and trained. The defaults are the paper's.
+
+    Args:
+        data_dir (`Path`): the folder with AuditoryBench's CSV files.
+        audio_dir (`Path`): the folder that the bank's clip paths are relative to; not needed with a frozen encoder.
+        language_model, span_detector, clap, audio_encoder (`str`): checkpoints, each a folder or Hub id.
+        bank (`str`): the audio bank, a folder or Hub id.
+        task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
+        output_dir (`Path`): where the model is saved; with several seeds, each in `seed-<n>` below it.
+        seeds (`list[int]`): one run each.
+        adapter (`AdapterSettings`): the adapter's shape.
+        model (`dict`): further settings of `AudioBertConfig`: `injection`, `num_clips`, `min_similarity` …
+        train_audio_encoder (`bool`): as in the paper; if not, the bank's values are injected as they are.
+        feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
+        max_length (`int`): the longest row, in tokens.
+        max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
+    """
+
+    kind: ClassVar[str] = "audiobert"
+
+    data_dir: Path | None = None
+    audio_dir: Path | None = None
+    language_model: str = "google-bert/bert-base-uncased"
+    span_detector: str | None = None
+    clap: str = "laion/clap-htsat-fused"
+    audio_encoder: str = "MIT/ast-finetuned-audioset-10-10-0.4593"
+    bank: str | None = None
+    task: str = "combined"
+    output_dir: Path = Path("runs/audiobert")
+    seeds: list[int] = field(default_factory=lambda: [0])
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    model: dict[str, Any] = field(default_factory=dict)
+    train_audio_encoder: bool = True
+    feature_cache: Path | None = None
+    max_length: int = 128
+    max_train_rows: int | None = None
+    training: dict[str, Any] = field(
+        default_factory=lambda: {
+            "num_train_epochs": 20.0,
+            "per_device_train_batch_size": 32,
+            "learning_rate": 3e-4,
+        }
+    )
+
+
+def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
+    """Train one AudioBERT per seed, refresh its bank, measure it on validation, and save it with its card.
+
+    A run that was interrupted goes on from its last checkpoint.
+
+    Returns:
+        The metrics of each run, as in its `metrics.json`.
+
+    Raises:
+        AudioBertInputError: the data, a part or the bank cannot be used, the bank covers no row, or an output folder
+            holds another run.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
+    """
+    data_dir = require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
+    if recipe.train_audio_encoder:
+        require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
+    for setting in ("span_detector", "bank"):
+        if getattr(recipe, setting) is None:
+            raise AudioBertInputError(f"'{setting}' is not set: give a folder or Hub id, {setting}=FOLDER.")
+    runs = seed_folders(recipe)
+    tokenizer = load_part(AutoTokenizer, recipe.language_model)
+    require_mask_token(tokenizer, recipe.language_model)
+    rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
+    return [_train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
+
+
+def _train_one(
+    recipe: AudioBertRecipe, seed: int, folder: Path, tokenizer: PreTrainedTokenizerBase, rows: dict[str, list[dict]]
+) -> dict[str, Any]:
+    cache_folder = recipe.feature_cache or Path(recipe.output_dir).parent / "features"
+    recipe = start_run(recipe, folder, seed)
+    model = _assemble(recipe)
+    features = None
+    if recipe.train_audio_encoder:
+        clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.clips.select(["id", "path"]).to_pylist()]
+        cache = AudioFeatureCache(cache_folder, clips, model.retriever.feature_extractor, recipe.audio_dir)
+        features = cache.prepare("reading clips")
+    else:
+        model.audio_encoder.requires_grad_(False)
+    encoded = {split: _encoded(recipe, seed, split, content, model) for split, content in rows.items()}
+    trainer = AudioBertTrainer(
+        model=model,
+        args=training_arguments(recipe, folder, seed),
+        train_dataset=encoded["train"],
+        eval_dataset=encoded["validation"],
+        data_collator=AudioBertCollator(tokenizer, features),
+    )
+    started = time.monotonic()
+    run_training(trainer, folder)
+    seconds = time.monotonic() - started
+    model.eval()
+    if features is not None:
+        model.refresh_values(_encode_clips(model, features))
+    model.save_pretrained(folder)
+    metrics = {
+        "kind": recipe.kind,
+        "task": recipe.task,
+        "seed": seed,
+        "rows": {split: len(content) for split, content in encoded.items()},
+        "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
+        "bank": {"clips": len(model.bank), "value_fingerprint": model.bank.value_fingerprint},
+        "steps": trainer.state.global_step,
+        "seconds_since_start_or_resume": round(seconds, 1),
+        "versions": versions(),
+        # Of the model as it was saved, with spans detected and clips retrieved as in use.
+        "validation": evaluate_model(folder, recipe.data_dir, task=recipe.task, split="validation")["results"],
+    }
+    with staged_file(folder / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_model_card(folder, _card(recipe, metrics, model))
+    return metrics
+
+
+def _assemble(recipe: AudioBertRecipe) -> AudioBertForMaskedLM:
+    return AudioBertForMaskedLM.from_parts(
+        language_model=recipe.language_model,
+        span_detector=recipe.span_detector,
+        clap=recipe.clap,
+        audio_encoder=recipe.audio_encoder,
+        bank=recipe.bank,
+        lora_r=recipe.adapter.r,
+        lora_alpha=recipe.adapter.alpha,
+        lora_dropout=recipe.adapter.dropout,
+        **recipe.model,
+    )
+
+
+def _encoded(
+    recipe: AudioBertRecipe, seed: int, split: str, rows: list[dict], model: AudioBertForMaskedLM
+) -> list[EncodedRow]:
+    encoded = encode_rows(rows, model.retriever.tokenizer, recipe.max_length, model.config.max_spans)
+    if split == "train" and recipe.max_train_rows is not None:
+        encoded = _sample(encoded, recipe.max_train_rows, seed)
+    encoded = retrieve_clips(model, encoded)
+    heard = sum(any(clip >= 0 for span in row.clip_ids for clip in span) for row in encoded)
+    logger.info("%s: %d rows, %d with one gap, %d of them heard", split, len(rows), len(encoded), heard)
+    if not heard:
+        raise AudioBertInputError(
+            f"the audio bank '{recipe.bank}' has no clip for any span of the {split} split, so nothing would be "
+            f"heard. Use a larger bank, or a lower model.min_similarity."
+        )
+    return encoded
+
+
+def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
+    return random.Random(seed).sample(rows, min(count, len(rows)))
+
+
+def _encode_clips(model: AudioBertForMaskedLM, features: AudioFeatureCache) -> torch.Tensor:
+    indices = tqdm(range(len(features)), desc="encoding the bank's clips", unit="clip", disable=None)
+
+    def encode(batch: list[int]) -> torch.Tensor:
+        stacked = torch.stack([features[index] for index in batch])
+        return encode_values(model.audio_encoder, stacked, model.config.audio_pooling)
+
+    return in_batches(encode, indices, 32)
+
+
+def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:
+    rows = load_auditorybench(task, split, data_dir).to_list()
+    if not rows:
+        raise AudioBertInputError(
+            f"the {split} split of '{task}' in '{data_dir}' has no rows; nothing can be trained."
+        )
+    return rows
+
+
+def _card(recipe: AudioBertRecipe, metrics: dict[str, Any], model: AudioBertForMaskedLM) -> CardFacts:
+    licences = model.bank.clips["licence"].value_counts().to_pylist()
+    return CardFacts(
+        title="AudioBERT",
+        summary=(
+            "A masked language model that hears: it finds the words of a sentence that name a sound, retrieves a "
+            "matching clip from its audio bank, and injects the clip's embedding (arXiv 2409.08199). Sentences "
+            "without such words get the predictions of the language model that it was made from, bit for bit."
+        ),
+        limits=(
+            "It can only hear what its audio bank holds, knows English sentences of AuditoryBench's patterns, and "
+            "takes the most similar clip for the right one."
+        ),
+        recipe=recipe,
+        facts={
+            "language model": recipe.language_model,
+            "span detector": recipe.span_detector,
+            "CLAP": recipe.clap,
+            "audio encoder": recipe.audio_encoder,
+            "audio bank": f"{len(model.bank)} clips",
+            "licences of the clips": {entry["values"] or "not recorded": entry["counts"] for entry in licences},
+            "task": recipe.task,
+            "rows": metrics["rows"],
+            "sha256 of the rows": metrics["data_sha256"],
+            "steps": metrics["steps"],
+            "seed": metrics["seed"],
+            "versions": metrics["versions"],
+        },
+        metrics={
+            f"accuracy on validation, {result['task']}, hearing {result['hearing']}": result["accuracy"]
+            for result in metrics["validation"]
+        },
+        metadata={"pipeline_tag": "fill-mask", "language": "en", "library_name": "transformers"},
+    )

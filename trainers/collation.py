@@ -1,0 +1,167 @@
+"""Rows of AuditoryBench to batches that hear: answers expanded, spans placed, clips retrieved, features collated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+from audiobert.modeling_audiobert import AudioBertForMaskedLM
+from audiobert.modeling_audiobert.span_decoding import span_token_range
+
+from .audio_features import AudioFeatureCache
+from .evaluation import questions_of
+from .masked_sentences import GAP, with_mask_token
+
+
+__all__ = ["AudioBertCollator", "EncodedRow", "encode_rows", "retrieve_clips"]
+
+IGNORED = -100
+NONE = -1
+
+
+@dataclass
+class EncodedRow:
+    """One row as the collator takes it.
+
+    Args:
+        input_ids (`list[int]`): with as many mask tokens as the answer has word pieces.
+        labels (`list[int]`): the answer's pieces at the mask tokens, -100 everywhere else.
+        span_positions (`list[tuple[int, int]]`): half-open token ranges.
+        clip_ids (`list[list[int]]`, *optional*): for each span its clips' positions in the bank, -1 for none.
+        similarities (`list[list[float]]`, *optional*): in the same shape.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+    span_positions: list[tuple[int, int]]
+    clip_ids: list[list[int]] | None = None
+    similarities: list[list[float]] | None = None
+
+
+def encode_rows(
+    rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int, max_spans: int
+) -> list[EncodedRow]:
+    """Return the rows whose sentence has exactly one gap, tokenized, with labels and annotated spans.
+
+    The loss belongs to the answer's word pieces alone: the released code also takes it from padding and from every
+    other token. Spans that are not in their sentence are left out.
+
+    Args:
+        rows: of the schema in `audiobert.dataset_scripts.auditorybench`.
+        tokenizer: a fast one, with a mask token.
+        max_length (`int`): the longest row, in tokens.
+        max_spans (`int`): spans kept of a row, the first ones, as the model does.
+
+    Raises:
+        AudioBertInputError: a row is too long, or its answer has no word pieces.
+
+    Source:
+        arXiv 2409.08199, section II-B4.
+    """
+    asked = [row for row in rows if row["sentence"].count(GAP) == 1]
+    return [
+        _encode_row(row, question, tokenizer, max_spans)
+        for row, question in zip(asked, questions_of(asked, tokenizer, max_length), strict=True)
+    ]
+
+
+def retrieve_clips(model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batch_size: int = 64) -> list[EncodedRow]:
+    """Return the rows with the clips that the model retrieves for their spans; CLAP is frozen, so once is enough.
+
+    Args:
+        model: with its bank; asked as in use, with queries decoded from the spans' tokens.
+        rows: from `encode_rows`.
+        batch_size (`int`, *optional*, defaults to 64): rows at a time.
+    """
+    retrieved = []
+    with tqdm(total=len(rows), desc="retrieving clips", unit="row", disable=None) as progress:
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            spans = _pad_spans([row.span_positions for row in batch])
+            input_ids = _pad([row.input_ids for row in batch], 0)
+            clip_ids, similarities = model.retrieve(input_ids.to(model.device), spans.to(model.device))
+            for row, ids, cosines in zip(batch, clip_ids.tolist(), similarities.tolist(), strict=True):
+                count = len(row.span_positions)
+                retrieved.append(
+                    EncodedRow(row.input_ids, row.labels, row.span_positions, ids[:count], cosines[:count])
+                )
+            progress.update(len(batch))
+    return retrieved
+
+
+class AudioBertCollator:
+    """Makes batches for [`AudioBertForMaskedLM`] of encoded rows with their retrieved clips.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): the language model's; its padding side and token are used.
+        features (`AudioFeatureCache`, *optional*):
+            Of the bank's clips, in the bank's order. Given, a batch brings the features of its clips, each clip once,
+            so that the audio encoder is trained; left out, it brings clip ids, and the bank's values are injected.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, features: AudioFeatureCache | None = None):
+        self.tokenizer = tokenizer
+        self.features = features
+
+    def __call__(self, rows: Sequence[EncodedRow]) -> BatchEncoding:
+        """Return `input_ids`, `attention_mask`, `labels`, `span_positions`, `clip_ids`, `similarities`, and with
+        features `audio_values`, `audio_ids`; for shapes and dtypes see [`AudioBertForMaskedLM.forward`]."""
+        batch = self.tokenizer.pad({"input_ids": [row.input_ids for row in rows]}, return_tensors="pt")
+        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
+        for labels, mask, row in zip(batch["labels"], batch["attention_mask"], rows, strict=True):
+            labels[mask.bool()] = torch.tensor(row.labels)
+        shift = self._left_padding(batch, rows)
+        spans = _pad_spans([row.span_positions for row in rows])
+        batch["span_positions"] = torch.where(spans >= 0, spans + shift[:, None, None], NONE)
+        batch["clip_ids"] = _pad_clips([row.clip_ids for row in rows], spans.shape[1], NONE, torch.long)
+        batch["similarities"] = _pad_clips([row.similarities for row in rows], spans.shape[1], -1.0, torch.float32)
+        if self.features is not None and (batch["clip_ids"] >= 0).any():
+            found, positions = batch["clip_ids"].unique(return_inverse=True)
+            offset = int(found[0] == NONE)  # unique sorts, so "none" comes first if it occurs at all
+            batch["audio_ids"] = positions - offset
+            batch["audio_values"] = torch.stack([self.features[clip] for clip in found[offset:].tolist()])
+        return batch
+
+    def _left_padding(self, batch: BatchEncoding, rows: Sequence[EncodedRow]) -> torch.LongTensor:
+        if self.tokenizer.padding_side == "right":
+            return torch.zeros(len(rows), dtype=torch.long)
+        return batch["input_ids"].shape[1] - batch["attention_mask"].sum(dim=1)
+
+
+def _encode_row(row: dict[str, Any], question, tokenizer: PreTrainedTokenizerBase, max_spans: int) -> EncodedRow:
+    ranges = [(span["start"], span["end"]) for span in row["spans"]]
+    text, ranges = with_mask_token(row["sentence"], tokenizer.mask_token, ranges)
+    encoding = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
+    offsets, special = encoding["offset_mapping"], encoding["special_tokens_mask"]
+    # The tokenizer read one mask token, the question has one for each piece of the answer.
+    gap, growth = question.gap[0], len(question.gap) - 1
+    spans = []
+    for start, end in ranges:
+        tokens = span_token_range(offsets, start, end, special)
+        if tokens is not None:
+            spans.append(tuple(position + growth * (position > gap) for position in tokens))
+    labels = [IGNORED] * len(question.input_ids)
+    for position, piece in zip(question.gap, question.answer, strict=True):
+        labels[position] = piece
+    return EncodedRow(question.input_ids, labels, sorted(spans)[:max_spans])
+
+
+def _pad(sequences: Sequence[Sequence[int]], value: int) -> torch.LongTensor:
+    return torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(sequence) for sequence in sequences], batch_first=True, padding_value=value
+    )
+
+
+def _pad_spans(spans: Sequence[Sequence[tuple[int, int]]]) -> torch.LongTensor:
+    width = max(map(len, spans), default=0)
+    padded = [[*row, *[(NONE, NONE)] * (width - len(row))] for row in spans]
+    return torch.tensor(padded, dtype=torch.long).reshape(len(spans), width, 2)
+
+
+def _pad_clips(clips: Sequence[Sequence[Sequence]], width: int, value: float, dtype: torch.dtype) -> torch.Tensor:
+    depth = max((len(span) for row in clips for span in row), default=1)
+    padded = [[*row, *[[value] * depth] * (width - len(row))] for row in clips]
+    return torch.tensor(padded, dtype=dtype).reshape(len(clips), width, depth)
