@@ -11,7 +11,7 @@ ANIMAL_FILE = "animal_sound_recognition_{}.csv"
 PITCH_FILE = "sound_pitch_comparsion_{}.csv"  # the publishers' spelling
 
 
-def write_benchmark(folder: Path, splits: tuple[str, ...] = ("train", "dev", "test")) -> Path:
+def write_benchmark(folder: Path, splits: tuple[str, ...] = ("train", "dev", "test", "wiki")) -> Path:
     """Write both tasks: 24 animal rows and 18 pitch rows a split."""
     for split in splits:
         _write(folder / "published" / ANIMAL_FILE.format(split), ("animal", "description", "sentence"), _animal_rows())
