@@ -77,11 +77,12 @@ def staged_file(target: str | os.PathLike) -> Iterator[Path]:
     temporary = destination.with_name(f"{_STAGE_PREFIX}{uuid.uuid4().hex}{destination.suffix}")
     try:
         with _output_errors(target, _UNCHANGED):
-            mode = _permissions(destination)
-            made += _make_folder(destination.parent)
+            mode = _permissions(target)
+            made += _missing_folders(destination.parent)
+            destination.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch(exist_ok=False)
-            # Some writers put a private file in the place of the one they were given.
-            mode = mode or stat.S_IMODE(temporary.stat().st_mode)
+            # Noted now: some writers put a private file in the place of the one they were given.
+            mode = stat.S_IMODE(temporary.stat().st_mode) if mode is None else mode
             yield temporary
             temporary.chmod(mode)
             os.replace(temporary, destination)
@@ -113,7 +114,8 @@ def staged_folder(target: str | os.PathLike) -> Iterator[Path]:
     made: list[Path] = []
     try:
         with _output_errors(target, _UNCHANGED), _named_as(target, fresh):
-            made += _make_folder(target)
+            made += _missing_folders(target)
+            target.mkdir(parents=True, exist_ok=True)
             for folder in (stage, fresh, retired):
                 folder.mkdir()
             yield fresh
@@ -182,10 +184,10 @@ def _named_as(target: Path, stage: Path) -> Iterator[None]:
         raise AudioBertInputError(str(error).replace(str(stage), str(target))) from error
 
 
-def _permissions(file: Path) -> int | None:
+def _permissions(file: str | os.PathLike) -> int | None:
     """Return the permissions of a regular file, None if there is no such file yet."""
     try:
-        mode = file.stat().st_mode
+        mode = os.stat(file).st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
@@ -196,11 +198,9 @@ def _permissions(file: Path) -> int | None:
     return stat.S_IMODE(mode)
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Make `folder` and its parents; return those that were not there, the innermost first."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+def _missing_folders(folder: Path) -> list[Path]:
+    """Return which of `folder` and its parents are not there, the innermost first."""
+    return [place for place in (folder, *folder.parents) if not place.exists()]
 
 
 def _share(folder: Path) -> None:
