@@ -147,8 +147,8 @@ def _error_number(error: Exception, target: str | os.PathLike) -> int | None:
     """Return the `errno` behind a failed write to `target`, None if the error is something else."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if _concerns(error, target) else None
-    # safetensors and tokenizers, written in Rust, raise classes of their own.
-    rust = re.search(r"\(os error (\d+)\)", str(error))
+    # safetensors and tokenizers, written in Rust, raise classes of their own; safetensors below 0.5 says "Os {...}".
+    rust = re.search(r"\((?:os error |Os \{ code: )(\d+)", str(error))
     if rust:
         return int(rust.group(1))
     # torch, NumPy and libsndfile say only that less was written than they wished.
