@@ -257,5 +257,5 @@ def _card(recipe: AudioBertRecipe, metrics: dict[str, Any], model: AudioBertForM
             f"accuracy on validation, {result['task']}, hearing {result['hearing']}": result["accuracy"]
             for result in metrics["validation"]
         },
-        metadata={"pipeline_tag": "fill-mask", "language": "en", "library_name": "transformers"},
+        metadata={"pipeline_tag": "fill-mask", "language": "en"},
     )

@@ -37,8 +37,9 @@ def _animal_rows(word: str):
 
 def _pitch_rows(word: str):
     for high, low in itertools.product(HIGH, LOW):
-        yield f"The {word} sound of a {high} typically has a [MASK] pitch than the sound of a {low}.", "higher", high, low
-        yield f"The {word} sound of a {low} has a [MASK] pitch than the sound of a {high}.", "lower", low, high
+        first, second = f"The {word} sound of a {high} typically has", f"The {word} sound of a {low} has"
+        yield f"{first} a [MASK] pitch than the sound of a {low}.", "higher", high, low
+        yield f"{second} a [MASK] pitch than the sound of a {high}.", "lower", low, high
 
 
 def _write(path: Path, columns, rows) -> None:
