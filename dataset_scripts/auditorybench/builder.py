@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-from aiohttp import ClientError
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .downloading import download_files
 from .features import FEATURES
 from .overlap import without_shared_sentences
 from .rows import read_rows
@@ -137,25 +137,13 @@ class AuditoryBench(datasets.GeneratorBasedBuilder):
 
     def _download(self, task: str, dl_manager) -> dict[str, str]:
         """Return the downloaded file of each split."""
-        manager = dl_manager
-        if not isinstance(manager, datasets.DownloadManager):
-            # Streaming hands over one that only rewrites addresses; bytes to verify have to be fetched.
-            manager = datasets.DownloadManager(self.dataset_name, download_config=dl_manager.download_config)
-        # The addresses name a commit, so what was fetched once stays right, also without a network.
-        manager.download_config = manager.download_config.copy()
-        manager.download_config.use_etag = False
         files = {split: PINNED[task, split] for split in SPLITS}
-        try:
-            return manager.download(
-                {split: f"{self.config.url}/{file.revision}/{file.path}" for split, file in files.items()}
-            )
-        except (OSError, ClientError) as error:
-            raise AudioBertInputError(
-                f"could not download AuditoryBench from {self.config.url} ({type(error).__name__}: {error}). Either "
-                f"connect to the network and repeat, or pass data_dir= (--data-dir) with a folder that holds the "
-                f"CSV files of github.com/{REPOSITORY}, its animal train file from revision "
-                f"{PINNED[ANIMAL, 'train'].revision[:12]}."
-            ) from error
+        urls = {split: f"{self.config.url}/{file.revision}/{file.path}" for split, file in files.items()}
+        folder = (
+            f"the CSV files of github.com/{REPOSITORY}, the animal train file from revision "
+            f"{PINNED[ANIMAL, 'train'].revision[:12]}"
+        )
+        return download_files(urls, folder, dl_manager, pinned=True)
 
     def _cleaned(self, rows: list[dict], tasks: dict[str, dict[str, list[dict]]]) -> list[dict]:
         held_out = [row for splits in tasks.values() for split in SPLITS[1:] for row in splits[split]]

@@ -8,10 +8,10 @@ from audiobert.dataset_scripts.registration import BUILDER_NAME, builder_digest
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .builder import AuditoryBench
-from .sources import SPLITS, tasks_of
+from .sources import COMBINED, SPLITS, tasks_of
 
 
-__all__ = ["load_auditorybench", "load_auditorybench_splits"]
+__all__ = ["load_auditorybench", "load_auditorybench_splits", "load_both_tasks"]
 
 
 def load_auditorybench(task: str, split: str, data_dir: str | Path | None = None, **options) -> Dataset:
@@ -50,3 +50,8 @@ def load_auditorybench_splits(task: str, data_dir: str | Path | None = None, **o
     )
     builder.download_and_prepare()
     return builder.as_dataset()
+
+
+def load_both_tasks(data_dir: str | Path | None = None, **options) -> dict[str, DatasetDict]:
+    """Return task → splits for the two tasks that have rows of their own; what the checks and Table I take."""
+    return {task: load_auditorybench_splits(task, data_dir, **options) for task in tasks_of(COMBINED)}

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -11,7 +11,7 @@ from .sources import ANIMAL, ANIMAL_COLUMNS, CHOICE_COLUMNS, MEASURED_COLUMNS, P
 from .spans import locate_span
 
 
-__all__ = ["PITCH_CHOICES", "make_row", "read_rows"]
+__all__ = ["PITCH_CHOICES", "make_row", "plain_rows", "read_rows"]
 
 PITCH_CHOICES = ("higher", "lower")
 _ID_PREFIXES = {"animal_sound_recognition": "asr", "sound_pitch_comparison": "spc"}
@@ -85,6 +85,11 @@ def make_row(*, sentence: str, answer: str, span_texts: list[str], **fields) -> 
         "freesound_ids": fields.get("freesound_ids"),
         "average_pitch_hz": fields.get("average_pitch_hz"),
     }
+
+
+def plain_rows(rows: Iterable[dict]) -> list[dict]:
+    """Return the rows of a `datasets.Dataset`, all at once, or of any other iterable."""
+    return rows.to_list() if hasattr(rows, "to_list") else list(rows)
 
 
 def _animal_fields(table: CsvTable) -> Iterator[dict]:
