@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from audiobert.dataset_scripts.auditorybench import load_auditorybench
-from audiobert.modeling_audiobert.atomic_files import staged_folder
-from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.modeling_audiobert.span_decoding import span_token_range
 from datasets import Dataset
 from transformers import (
     AutoModelForTokenClassification,
@@ -22,6 +18,11 @@ from transformers import (
     PreTrainedTokenizerBase,
     Trainer,
 )
+
+from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.modeling_audiobert.atomic_files import staged_folder
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.span_decoding import span_token_range
 
 from .masked_sentences import require_mask_token, require_matching_vocabulary, with_mask_token
 from .model_card import CardFacts, write_model_card
@@ -41,7 +42,7 @@ class DetectorRecipe:
     """How a span detector is trained. The defaults are the paper's.
 
     Args:
-        data_dir (`Path`): the folder with AuditoryBench's CSV files.
+        data_dir (`Path`, *optional*): the folder with AuditoryBench's CSV files; downloaded by default.
         language_model (`str`): the checkpoint to start from, a folder or Hub id: a masked language model or encoder.
         task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
         output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
@@ -81,10 +82,11 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
         AudioBertInputError: the data or the checkpoint cannot be used, or an output folder holds another run.
         KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
     """
-    data_dir = require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
+    if recipe.data_dir is not None:
+        require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
     runs = seed_folders(recipe)
     tokenizer = _load_tokenizer(recipe)
-    rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
+    rows = {split: load_auditorybench(recipe.task, split, recipe.data_dir) for split in ("train", "validation")}
     return [_train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
 
 
@@ -239,12 +241,3 @@ def _load_tokenizer(recipe: DetectorRecipe) -> PreTrainedTokenizerBase:
         )
     require_mask_token(tokenizer, recipe.language_model)
     return tokenizer
-
-
-def _load_rows(task: str, split: str, data_dir: Path) -> Dataset:
-    rows = load_auditorybench(task, split, data_dir)
-    if not len(rows):
-        raise AudioBertInputError(
-            f"the {split} split of '{task}' in '{data_dir}' has no rows; nothing can be trained."
-        )
-    return rows

@@ -1,18 +1,20 @@
 """Accuracy of masked language models, AudioBERT among them, on AuditoryBench (arXiv 2409.08199, section III)."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED, PITCH, SPLITS, TASKS, tasks_of
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from tqdm import tqdm
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from .masked_sentences import (
     GAP,
@@ -26,7 +28,7 @@ from .provenance import rows_digest, versions
 from .training_run import require_folder
 
 
-__all__ = ["PROTOCOL", "Question", "evaluate_model", "judge", "questions_of", "save_results"]
+__all__ = ["PROTOCOL", "Question", "check_results_path", "evaluate_model", "judge", "questions_of", "save_results"]
 
 PROTOCOL = "answer length given"
 
@@ -41,14 +43,14 @@ class Question:
     gap: tuple[int, ...]
     """Positions of the mask tokens in `input_ids`."""
     answer: list[int]
-    """The right word pieces, one for each position of the gap."""
+    """The right word pieces, one for each position of the gap; -1 where the vocabulary lacks it."""
     choices: list[int] | None
     """The token ids of "higher" and "lower" in the pitch task, else None: the whole vocabulary."""
 
 
 def evaluate_model(
     name_or_path: str | Path,
-    data_dir: str | Path | None,
+    data_dir: str | Path | None = None,
     task: str = COMBINED,
     split: str = "test",
     batch_size: int = 32,
@@ -61,7 +63,7 @@ def evaluate_model(
 
     Args:
         name_or_path (`str` or `Path`): a masked language model's folder or Hub id.
-        data_dir (`str` or `Path`): the folder with AuditoryBench's CSV files.
+        data_dir (`str` or `Path`, *optional*): the folder with AuditoryBench's CSV files; downloaded by default.
         task (`str`, *optional*, defaults to `"combined"`): or a single task; the combined one reports all three.
         split (`str`, *optional*, defaults to `"test"`): train, validation, test or wiki.
         batch_size (`int`, *optional*, defaults to 32): changes the speed only.
@@ -78,10 +80,9 @@ def evaluate_model(
     _check_choice("split", split, SPLITS)
     if batch_size < 1:
         raise AudioBertInputError(f"the batch size is {batch_size}; give 1 or more.")
-    folder = require_folder(data_dir, "data-dir", "AuditoryBench's CSV files")
-    rows = load_auditorybench(task, split, folder).to_list()
-    if not rows:
-        raise AudioBertInputError(f"the {split} split of '{task}' in '{folder}' has no rows to evaluate on.")
+    if data_dir is not None:
+        require_folder(data_dir, "data-dir", "AuditoryBench's CSV files")
+    rows = load_auditorybench(task, split, data_dir).to_list()
     asked = [row for row in rows if row["sentence"].count(GAP) == 1]
     tokenizer = load_part(AutoTokenizer, name_or_path)
     require_mask_token(tokenizer, str(name_or_path))
@@ -106,6 +107,21 @@ def evaluate_model(
             for name in ([*tasks_of(task), COMBINED] if task == COMBINED else [task])
         ],
     }
+
+
+def check_results_path(path: str | Path) -> None:
+    """Check that a results file can be written, before the model runs for nothing.
+
+    Raises:
+        AudioBertInputError: a folder has this name, a part of the path is a file, or its folder may not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise AudioBertInputError(f"cannot write '{path}': it is a folder. Give the name of a file.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        reason = "you may not write there" if folder.is_dir() else f"'{folder}' is a file"
+        raise AudioBertInputError(f"cannot write '{path}': {reason}. Choose another place.")
 
 
 def save_results(results: dict[str, Any], path: str | Path) -> None:
@@ -162,10 +178,10 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
     is_pitch = row["task"] == PITCH
     words = row["choices"] if is_pitch else [row["answer"]]
     pieces = answer_pieces(tokenizer, row, words)
-    if is_pitch and any(len(piece) != 1 for piece in pieces):
+    if is_pitch and any(len(piece) != 1 or piece == [tokenizer.unk_token_id] for piece in pieces):
         raise AudioBertInputError(
-            f"row '{row['id']}': {' and '.join(words)} must be single tokens to be compared, but this vocabulary "
-            f"splits them into {[len(piece) for piece in pieces]} pieces. Evaluate a model with another vocabulary."
+            f"row '{row['id']}': {' and '.join(words)} must be single, known tokens to be compared; the vocabulary "
+            f"has {[tokenizer.convert_ids_to_tokens(piece) for piece in pieces]}. Evaluate another model."
         )
     if is_pitch and row["answer_index"] is None:
         raise AudioBertInputError(
@@ -189,7 +205,8 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
         task=row["task"],
         input_ids=input_ids,
         gap=tuple(range(gap, gap + len(answer))),
-        answer=answer,
+        # No prediction equals -1: a model that answers "unknown" does not know the answer.
+        answer=[-1 if piece == tokenizer.unk_token_id else piece for piece in answer],
         choices=[piece[0] for piece in pieces] if is_pitch else None,
     )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from audiobert.modeling_audiobert.atomic_files import output_errors
@@ -115,7 +114,7 @@ def run_training(trainer: Trainer, output_dir: str | Path) -> None:
     callback = _StopOnInterrupt()
     trainer.add_callback(callback)
     try:
-        with _handling_interrupts(callback), _write_errors(output_dir):
+        with _handling_interrupts(callback), output_errors(output_dir):
             trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     finally:
         trainer.remove_callback(callback)
@@ -172,22 +171,6 @@ def _handling_interrupts(callback: _StopOnInterrupt) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-@contextmanager
-def _write_errors(output_dir: str | Path) -> Iterator[None]:
-    """Name the output folder when a checkpoint cannot be written; the writers wrap the system's error in their own."""
-    with output_errors(output_dir):
-        try:
-            yield
-        except (SafetensorError, RuntimeError) as error:
-            text = str(error)
-            if "os error 28" in text or "PytorchStreamWriter failed writing" in text:
-                raise AudioBertInputError(
-                    f"cannot write a checkpoint into '{output_dir}': {text.splitlines()[0]}. The checkpoint before it "
-                    f"is unchanged. Free some space and run the same command again."
-                ) from error
-            raise
 
 
 def _check_run_folder(recipe: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
         str, typer.Option(help="animal_sound_recognition, sound_pitch_comparison, or combined (reports all three).")
     ] = "combined",
     split: Annotated[str, typer.Option(help="train, validation, test or wiki.")] = "test",
-    data_dir: Annotated[Path | None, typer.Option(help="The folder with AuditoryBench's CSV files.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="AuditoryBench's CSV files; downloaded by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Save the results as JSON in this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     batch_size: Annotated[int, typer.Option(help="Rows at a time; changes the speed only.")] = 32,
@@ -25,8 +25,10 @@ def evaluate(  # noqa: PLR0913 - one argument an option
 
     Example: audiobert evaluate google-bert/bert-base-uncased --data-dir auditorybench --split test --out bert.json
     """
-    from audiobert.trainers.evaluation import evaluate_model, save_results
+    from audiobert.trainers.evaluation import check_results_path, evaluate_model, save_results
 
+    if out is not None:
+        check_results_path(out)
     results = evaluate_model(model, data_dir, task=task, split=split, batch_size=batch_size)
     if out is not None:
         save_results(results, out)

@@ -110,7 +110,7 @@ def test_a_mistake_in_an_argument_is_named(tmp_path, argument, reason):
 def test_a_file_of_several_documents_serves_each_kind_its_own(tmp_path):
     text = "---\nkind: other\nx: 1\n---\nkind: example\nname: mine\n"
     assert load_recipe(Example, write(tmp_path, text)).name == "mine"
-    with pytest.raises(AudioBertInputError, match="no document of 'kind: example'.*it holds other"):
+    with pytest.raises(AudioBertInputError, match=r"no document of 'kind: example'.*it holds other"):
         load_recipe(Example, write(tmp_path, "kind: other\n"))
     with pytest.raises(AudioBertInputError, match="2 documents of 'kind: example'"):
         load_recipe(Example, write(tmp_path, text + "---\nkind: example\nname: again\n"))
@@ -119,7 +119,7 @@ def test_a_file_of_several_documents_serves_each_kind_its_own(tmp_path):
 
 
 def test_a_recipe_that_is_nowhere_is_answered_with_the_shipped_ones(tmp_path):
-    with pytest.raises(AudioBertInputError, match="no recipe 'cpu_smal'.*cpu_small"):
+    with pytest.raises(AudioBertInputError, match=r"no recipe 'cpu_smal'.*cpu_small"):
         load_recipe(Example, "cpu_smal")
     path = tmp_path / "binary.yaml"
     path.write_bytes(b"\xff\xfe\x00")

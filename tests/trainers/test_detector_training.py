@@ -1,0 +1,201 @@
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import precision_recall_fscore_support
+from tiny_benchmark import ANIMAL_FILE, PITCH_FILE, write_benchmark
+from transformers import AutoModelForTokenClassification, AutoTokenizer, EsmTokenizer, EvalPrediction
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.trainers.detector_training import DetectorRecipe, span_token_metrics, token_labels, train_detector
+from audiobert.trainers.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory) -> Path:
+    return write_benchmark(tmp_path_factory.mktemp("benchmark"))
+
+
+def recipe_of(parts, data_dir: Path, output_dir: Path, **changes) -> DetectorRecipe:
+    training = {
+        "num_train_epochs": 4.0,
+        "per_device_train_batch_size": 6,
+        "learning_rate": 2e-2,
+        "disable_tqdm": True,
+        "use_cpu": True,
+    }
+    settings = {"language_model": str(parts.language_model), "training": training, **changes}
+    return DetectorRecipe(data_dir=data_dir, output_dir=output_dir, **settings)
+
+
+def label_words(tokenizer, row: dict) -> dict[int, list[str]]:
+    encoded = token_labels([row], tokenizer, max_length=64)[0]
+    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+    assert len(tokens) == len(encoded["labels"]) == len(encoded["attention_mask"])
+    return {
+        wanted: [token for token, label in zip(tokens, encoded["labels"], strict=True) if label == wanted]
+        for wanted in (-100, 0, 1)
+    }
+
+
+@pytest.mark.parametrize("mask_token", ["[MASK]", "<mask>"])
+def test_the_words_of_a_span_are_labelled_whatever_the_mask_token_is_called(parts, mask_token):
+    tokenizer = AutoTokenizer.from_pretrained(parts.language_model, mask_token=mask_token)
+    sentence = "A [MASK] makes a loud meow sound xyz."
+    spans = [(sentence.index("loud"), sentence.index(" sound")), (-1, -1)]
+    row = {"sentence": sentence, "spans": [{"text": "", "start": start, "end": end} for start, end in spans]}
+    assert label_words(tokenizer, row) == {
+        -100: ["[CLS]", mask_token, "[SEP]"],
+        0: ["a", "makes", "a", "sound", "[UNK]", "."],
+        1: ["loud", "meow"],
+    }
+
+
+def test_a_span_around_the_gap_leaves_the_gap_unlabelled_and_truncation_cuts(parts):
+    tokenizer = AutoTokenizer.from_pretrained(parts.language_model)
+    sentence = "the sound of a [MASK] cat"
+    row = {"sentence": sentence, "spans": [{"text": "", "start": 4, "end": len(sentence)}]}
+    assert label_words(tokenizer, row)[1] == ["sound", "of", "a", "cat"]
+    assert token_labels([row], tokenizer, max_length=4)[0]["labels"] == [-100, 0, 1, -100]
+
+
+def test_token_metrics_agree_with_scikit_learn():
+    generator = np.random.default_rng(0)
+    labels, found = generator.choice([-100, 0, 1], (7, 9)), generator.choice([0, 1], (7, 9))
+    kept = labels != -100
+    expected = precision_recall_fscore_support(labels[kept], found[kept], average="binary")[:3]
+    metrics = span_token_metrics(EvalPrediction(predictions=found, label_ids=labels))
+    assert [metrics[name] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
+    nothing = span_token_metrics(EvalPrediction(predictions=0 * found, label_ids=labels))
+    assert nothing == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
+
+
+def test_a_detector_learns_the_spans_and_is_saved_with_all_that_it_needs(parts, benchmark, tmp_path):
+    recipe = recipe_of(parts, benchmark, tmp_path / "run")
+    (metrics,) = train_detector(recipe)
+    # Train and validation hold the same sentences: what it has seen it must know.
+    assert metrics["validation"]["f1"] > 0.9
+    assert metrics["rows"] == {"train": 42, "validation": 42}
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
+    assert load_recipe(DetectorRecipe, tmp_path / "run" / "recipe.yaml") == recipe
+
+    model = AutoModelForTokenClassification.from_pretrained(tmp_path / "run")
+    assert model.config.id2label == {0: "outside", 1: "span"}
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run")
+    inputs = tokenizer("A [MASK] makes a moo sound.", return_tensors="pt")
+    with torch.inference_mode():
+        labels = model(**inputs).logits[0].argmax(dim=-1).tolist()
+    assert labels[tokenizer.convert_ids_to_tokens(inputs["input_ids"][0]).index("moo")] == 1
+
+
+def test_the_card_tells_the_facts_of_the_run_and_no_folder_of_its_writer(parts, benchmark, tmp_path):
+    (metrics,) = train_detector(recipe_of(parts, benchmark, tmp_path / "run", max_train_rows=6))
+    assert metrics["rows"]["train"] == 6
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert f"{metrics['validation']['f1']:.4f}" in card
+    assert metrics["data_sha256"]["train"] in card
+    assert "max_train_rows: 6" in card
+    for path in (tmp_path / "run" / "README.md", tmp_path / "run" / "config.json"):
+        assert str(parts.language_model) not in path.read_text()
+        assert str(tmp_path) not in path.read_text()
+
+
+def test_several_seeds_give_a_detector_each(parts, benchmark, tmp_path):
+    runs = train_detector(recipe_of(parts, benchmark, tmp_path, seeds=[0, 1], max_train_rows=6))
+    assert [run["seed"] for run in runs] == [0, 1]
+    one, other = (load_file(tmp_path / f"seed-{seed}" / "model.safetensors") for seed in (0, 1))
+    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+
+
+@contextmanager
+def ctrl_c_when(path_pattern: str, folder: Path):
+    """Press Ctrl-C once, as soon as a file of that pattern is in `folder`."""
+    finished = threading.Event()
+
+    def watch():
+        while not finished.is_set():
+            if next(folder.glob(path_pattern), None):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watcher.join()
+
+
+def test_a_detector_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(parts, benchmark, tmp_path):
+    saving = {"save_strategy": "steps", "save_steps": 2.0}
+
+    def make(name):
+        recipe = recipe_of(parts, benchmark, tmp_path / name)
+        recipe.training |= saving
+        return recipe
+
+    train_detector(make("whole"))
+    with pytest.raises(KeyboardInterrupt), ctrl_c_when("checkpoint-*/trainer_state.json", tmp_path / "cut"):
+        train_detector(make("cut"))
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
+    train_detector(make("cut"))
+    expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+    assert expected.keys() == found.keys()
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+
+
+def remove_rows(folder: Path, name: str) -> None:
+    path = folder / "published" / name
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+
+
+def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(parts, benchmark, tmp_path):
+    def refused(reason: str, **changes):
+        settings = {"data_dir": benchmark, "output_dir": tmp_path / "run", **changes}
+        with pytest.raises(AudioBertInputError, match=reason):
+            train_detector(recipe_of(parts, **settings))
+        assert not (tmp_path / "run").exists()
+
+    empty = shutil.copytree(benchmark, tmp_path / "empty")
+    for name in (ANIMAL_FILE.format("dev"), PITCH_FILE.format("dev")):
+        remove_rows(empty, name)
+    refused(r"_dev.csv' has a header and no rows", data_dir=empty)
+    columns = shutil.copytree(benchmark, tmp_path / "columns")
+    path = columns / "published" / PITCH_FILE.format("dev")
+    path.write_text(path.read_text().replace("span1", "first"))
+    refused(f"{path.name}.*span1", data_dir=columns)
+    refused("'data_dir' is '/nowhere', which is not a folder", data_dir=Path("/nowhere"))
+    refused("no task 'animals'", task="animals")
+    refused("there is no folder '/nowhere'", language_model="/nowhere")
+    refused("cannot load", language_model=str(benchmark))
+
+
+def test_a_tokenizer_that_cannot_tell_characters_is_refused(parts, benchmark, tmp_path):
+    folder = shutil.copytree(parts.language_model, tmp_path / "slow")
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", "cat", "<mask>"]))
+    EsmTokenizer(vocabulary).save_pretrained(folder)
+    with pytest.raises(AudioBertInputError, match=r"slow' does not tell which characters.*a fast tokenizer"):
+        train_detector(recipe_of(parts, benchmark, tmp_path / "run", language_model=str(folder)))
+
+
+def test_a_tokenizer_of_another_model_is_refused(parts, benchmark, tmp_path):
+    folder = shutil.copytree(parts.language_model, tmp_path / "mixed")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["one", "more"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(AudioBertInputError, match=r"mixed' has \d+ tokens, but its model has \d+"):
+        train_detector(recipe_of(parts, benchmark, tmp_path / "run", language_model=str(folder)))
