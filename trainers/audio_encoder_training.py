@@ -1,0 +1,277 @@
+"""Training of the audio encoder, whose embeddings are injected: an audio spectrogram transformer on clip labels."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch.utils.data import Dataset
+from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, AutoFeatureExtractor
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.injection import pool_audio
+
+from .audio_features import AudioFeatureCache
+from .audio_model_saving import clip_facts, save_audio_model
+from .clip_sources import Clip, ClipSource, read_clips
+from .clip_splits import split_clips
+from .model_card import CardFacts
+from .parts import load_part
+from .provenance import versions
+from .resumable_trainer import ResumableTrainer
+from .spectrogram_masking import SpectrogramMasking, augment
+from .training_run import run_training, seed_folders, start_run, training_arguments
+
+
+__all__ = ["AudioEncoderRecipe", "AudioEncoderShape", "AudioEncoderTrainer", "LabelRows", "train_audio_encoder"]
+
+_IGNORED = -100
+
+
+@dataclass
+class AudioEncoderShape:
+    """The shape of a new audio encoder; names as in `ASTConfig` and `ASTFeatureExtractor`.
+
+    Args:
+        sampling_rate (`int`): in Hz.
+        max_length (`int`): frames of 10 ms; a shorter clip is padded, of a longer one the beginning is taken.
+        num_mel_bins (`int`): height of the spectrogram.
+        patch_size (`int`), time_stride (`int`), frequency_stride (`int`): of the patches, in frames and mel bins.
+        hidden_size (`int`), num_hidden_layers (`int`), num_attention_heads (`int`), intermediate_size (`int`).
+        hidden_dropout_prob (`float`), attention_probs_dropout_prob (`float`): from 0 to 1.
+    """
+
+    sampling_rate: int = 16_000
+    max_length: int = 512
+    num_mel_bins: int = 64
+    patch_size: int = 16
+    time_stride: int = 16
+    frequency_stride: int = 16
+    hidden_size: int = 192
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 4
+    intermediate_size: int = 768
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.0
+
+
+@dataclass
+class AudioEncoderRecipe:
+    """How an audio encoder is trained to tell the labels of clips apart.
+
+    Args:
+        clips (`Path`): a manifest with labels, or a folder with one; see `read_clips`. Clips without a label are left
+            out.
+        output_dir (`Path`): where the encoder is saved; with several seeds, each in `seed-<n>` below it.
+        seeds (`list[int]`): one run each; a seed also decides which clips are held out.
+        audio_encoder (`str`, *optional*): an audio spectrogram transformer to go on training, a folder or Hub id.
+            Left out, a new one is made.
+        shape (`AudioEncoderShape`): of a new one.
+        validation_share (`float`): share of the recordings that is held out to measure accuracy.
+        masking (`SpectrogramMasking`): what is hidden of the clips in training.
+        feature_cache (`Path`): where log-mel features are kept between epochs and runs.
+        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
+    """
+
+    kind: ClassVar[str] = "audio_encoder"
+
+    clips: Path | None = None
+    output_dir: Path = Path("runs/audio_encoder")
+    seeds: list[int] = field(default_factory=lambda: [0])
+    audio_encoder: str | None = None
+    shape: AudioEncoderShape = field(default_factory=AudioEncoderShape)
+    validation_share: float = 0.1
+    masking: SpectrogramMasking = field(default_factory=SpectrogramMasking)
+    feature_cache: Path = Path("runs/features")
+    training: dict[str, Any] = field(
+        default_factory=lambda: {
+            "num_train_epochs": 20.0,
+            "per_device_train_batch_size": 64,
+            "learning_rate": 1e-3,
+            "weight_decay": 0.05,
+        }
+    )
+
+
+class LabelRows(Dataset):
+    """One row for each clip: its features, and the number of its label.
+
+    Args:
+        features (`AudioFeatureCache`): of the clips.
+        numbers (`dict[str, int]`): of the labels; a clip with another one gets -100, which no loss counts.
+    """
+
+    def __init__(self, features: AudioFeatureCache, numbers: dict[str, int]):
+        self.features = features
+        self.labels = [numbers.get(clip.label, _IGNORED) for clip in features.clips]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return {"input_values": self.features[index], "labels": torch.tensor(self.labels[index])}
+
+
+class AudioEncoderTrainer(ResumableTrainer):
+    """Trains an `ASTForAudioClassification` so that both what its head reads and what AudioBERT injects tell labels.
+
+    The head reads the two class tokens, so that by its loss alone the last layer's other positions would learn
+    nothing; but the mean over all positions is what a bank keeps. So the same head reads that mean too, and the loss
+    is the mean of both (ours; the paper takes a finished encoder).
+
+    Args:
+        masking (`SpectrogramMasking`): applied in training.
+        **trainer_kwargs: of `transformers.Trainer`.
+    """
+
+    def __init__(self, *, masking: SpectrogramMasking, **trainer_kwargs):
+        super().__init__(**trainer_kwargs)
+        self.masking = masking
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        values = augment(inputs["input_values"], self.masking) if model.training else inputs["input_values"]
+        encoded = model.audio_spectrogram_transformer(values)
+        logits = [model.classifier(state) for state in (encoded.pooler_output, pool_audio(encoded.last_hidden_state))]
+        loss = sum(torch.nn.functional.cross_entropy(part, inputs["labels"], ignore_index=_IGNORED) for part in logits)
+        return (loss / 2, {"logits": tuple(logits)}) if return_outputs else loss / 2
+
+
+def train_audio_encoder(recipe: AudioEncoderRecipe) -> list[dict[str, Any]]:
+    """Train one audio encoder per seed; save each with feature extractor, metrics, recipe and model card.
+
+    `ASTModel` and `AutoModel` load the saved folder without the head. A run that was interrupted goes on from its
+    last checkpoint.
+
+    Returns:
+        The metrics of each run, as in its `metrics.json`.
+
+    Raises:
+        AudioBertInputError: the clips or a checkpoint cannot be used, or an output folder holds another run.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
+    """
+    if recipe.clips is None:
+        raise AudioBertInputError("'clips' is not set: give a manifest of labelled clips, clips=FILE.")
+    source = read_clips(recipe.clips)
+    return [_train_one(recipe, seed, folder, source) for seed, folder in seed_folders(recipe)]
+
+
+def feature_statistics(features: AudioFeatureCache) -> tuple[float, float]:
+    """Return mean and standard deviation of all features before normalisation, their padding included.
+
+    With padding, as the published statistics of AudioSet were taken.
+    """
+    total, squares, count = 0.0, 0.0, 0
+    for index in range(len(features)):
+        values = features.raw(index).double()
+        total, squares, count = (
+            total + values.sum().item(),
+            squares + values.square().sum().item(),
+            count + values.numel(),
+        )
+    mean = total / count
+    return mean, max(squares / count - mean**2, 0.0) ** 0.5
+
+
+def _train_one(recipe: AudioEncoderRecipe, seed: int, folder: Path, source: ClipSource) -> dict[str, Any]:
+    labelled = [clip for clip in source.clips if clip.label]
+    train_clips, held_out = split_clips(labelled, recipe.validation_share, seed)
+    labels = sorted({clip.label for clip in train_clips})
+    if len(labels) < 2:
+        raise AudioBertInputError(
+            f"the clips of '{source.name}' that are trained on have {len(labels)} different labels; at least 2 are "
+            f"needed. Fill the column 'label' of the manifest."
+        )
+    recipe = start_run(recipe, folder, seed)
+    model, feature_extractor = _load_or_make(recipe, labels)
+    features = {
+        name: AudioFeatureCache(recipe.feature_cache, clips, feature_extractor, source.folder).prepare(f"{name} clips")
+        for name, clips in (("training", train_clips), ("held-out", held_out))
+    }
+    if recipe.audio_encoder is None:
+        feature_extractor.mean, feature_extractor.std = feature_statistics(features["training"])
+    numbers = model.config.label2id
+    rows = {name: LabelRows(part, numbers) for name, part in features.items()}
+    trainer = AudioEncoderTrainer(
+        masking=recipe.masking,
+        model=model,
+        args=training_arguments(recipe, folder, seed),
+        train_dataset=rows["training"],
+        eval_dataset=rows["held-out"],
+    )
+    started = time.monotonic()
+    run_training(trainer, folder)
+    metrics = {
+        "kind": recipe.kind,
+        "seed": seed,
+        "clips": {"train": len(train_clips), "validation": len(held_out)},
+        "labels": len(labels),
+        "steps": trainer.state.global_step,
+        "seconds_since_start_or_resume": round(time.monotonic() - started, 1),
+        "versions": versions(),
+        "validation": _accuracies(trainer, rows["held-out"]),
+    }
+    save_audio_model(folder, trainer.model, [feature_extractor], _card(recipe, labelled, metrics), metrics)
+    return metrics
+
+
+def _load_or_make(recipe: AudioEncoderRecipe, labels: list[str]):
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)}}
+    if recipe.audio_encoder is not None:
+        model = load_part(
+            ASTForAudioClassification, recipe.audio_encoder, complete=False, ignore_mismatched_sizes=True, **names
+        )
+        return model, load_part(AutoFeatureExtractor, recipe.audio_encoder)
+    settings = dict(vars(recipe.shape))
+    sampling_rate = settings.pop("sampling_rate")
+    shape = recipe.shape
+    if shape.hidden_size % shape.num_attention_heads or min(shape.max_length, shape.num_mel_bins) < shape.patch_size:
+        raise AudioBertInputError(
+            "this audio encoder cannot be built: hidden_size must be a multiple of num_attention_heads, max_length "
+            "and num_mel_bins at least patch_size. Change the recipe's shape."
+        )
+    feature_extractor = ASTFeatureExtractor(
+        sampling_rate=sampling_rate, num_mel_bins=shape.num_mel_bins, max_length=shape.max_length
+    )
+    return ASTForAudioClassification(ASTConfig(**settings, **names)), feature_extractor
+
+
+def _accuracies(trainer: AudioEncoderTrainer, rows: LabelRows) -> dict[str, float | int | None]:
+    """Return how many held-out clips are given their label, among those whose label has a training clip."""
+    known = [label != _IGNORED for label in rows.labels]
+    result: dict[str, float | int | None] = {"clips_of_known_labels": sum(known)}
+    if not any(known):
+        return {**result, "accuracy_by_class_tokens": None, "accuracy_by_mean": None}
+    prediction = trainer.predict(rows)
+    labels = torch.tensor(rows.labels)
+    for name, logits in zip(("class_tokens", "mean"), prediction.predictions, strict=True):
+        right = torch.as_tensor(logits).argmax(dim=-1) == labels
+        result[f"accuracy_by_{name}"] = right[torch.tensor(known)].double().mean().item()
+    return result
+
+
+def _card(recipe: AudioEncoderRecipe, clips: Sequence[Clip], metrics: dict[str, Any]) -> CardFacts:
+    return CardFacts(
+        title="Audio encoder",
+        summary=(
+            "An audio spectrogram transformer, trained to tell the labels of sound clips apart. AudioBERT injects the "
+            "mean over its last hidden states (arXiv 2409.08199, section II-B3)."
+        ),
+        limits=(
+            "It knows the labels it was trained on, from few clips each, and was measured on clips of the same "
+            "sources. It takes mono sound at its own sampling rate, and of a long clip only the beginning."
+        ),
+        recipe=recipe,
+        facts={
+            "base checkpoint": recipe.audio_encoder or "none, trained from random weights",
+            "clips": metrics["clips"],
+            "labels": metrics["labels"],
+            "steps": metrics["steps"],
+            "seed": metrics["seed"],
+            "versions": metrics["versions"],
+            **clip_facts(clips),
+        },
+        metrics={f"held-out clips, {name.replace('_', ' ')}": value for name, value in metrics["validation"].items()},
+        metadata={"pipeline_tag": "audio-classification"},
+    )
