@@ -15,6 +15,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import yaml
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +122,9 @@ def test_the_metadata_say_what_the_checkout_says(wheel):
         assert archive.read(f"{place}/top_level.txt").split() == [b"audiobert"]
     assert facts["Name"] == "audiobert"
     assert f'__version__ = "{facts["Version"]}"' in (ROOT / "audiobert" / "__init__.py").read_text("utf-8")
-    assert facts["License-Expression"] == "Apache-2.0"
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert facts["Version"] == citation["version"]
+    assert facts["License-Expression"] == citation["license"] == "Apache-2.0"
     assert facts["Requires-Python"] == ">=3.10"
     assert set(facts.get_all("Provides-Extra")) == EXTRAS
     assert facts.get_payload().strip() == (ROOT / "README.md").read_text("utf-8").strip()
