@@ -7,6 +7,7 @@ nothing else.
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoProcessor
 
 from audiobert.dataset_scripts import register_auditorybench
+from audiobert.metrics import metric_path
 from audiobert.modeling_audiobert import (
     AudioBank,
     AudioBertConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "AudioBertRetriever",
     "AudioFillMaskPipeline",
     "RetrievedClips",
+    "metric_path",
 ]
 
 __version__ = "0.1.0.dev0"
