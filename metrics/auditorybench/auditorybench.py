@@ -73,6 +73,12 @@ class Auditorybench(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2409.08199"],
         )
 
+    def compute(self, *, predictions=None, references=None, **kwargs):
+        """Return the metric's numbers."""
+        if references is not None and not len(references):
+            raise ValueError("there are no rows to score.")  # evaluate itself would fail to guess their type
+        return super().compute(predictions=predictions, references=references, **kwargs)
+
     def _compute(self, predictions, references, tasks=None, **settings):
         # evaluate.combine hands every metric the settings of all: unknown ones are another's.
         known = ("ignore_case", "ignore_articles", "bootstrap_samples", "seed")
@@ -87,6 +93,9 @@ def score(  # noqa: PLR0913 - the metric's documented settings
         raise ValueError("there are no rows to score.")
     if tasks is not None and len(tasks) != len(references):
         raise ValueError(f"there are {len(tasks)} tasks for {len(references)} rows. Give one a row.")
+    for index, pair in enumerate(zip(predictions, references, strict=True)):
+        if any(answer is None for answer in pair):
+            raise ValueError(f"row {index} has None for an answer. Give an empty string for no prediction.")
     if isinstance(references[0], str):
         predicted = [_normalized(answer, ignore_case, ignore_articles) for answer in predictions]
         right = [_normalized(answer, ignore_case, ignore_articles) for answer in references]
