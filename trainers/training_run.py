@@ -132,24 +132,31 @@ def last_checkpoint(output_dir: str | Path) -> Path | None:
 
 
 class _StopOnInterrupt(TrainerCallback):
-    """Saves a checkpoint at the end of the step in which Ctrl-C came, and stops."""
+    """Saves a checkpoint at the end of the step in which Ctrl-C came, and stops.
+
+    Stopping the Trainer in its own way (`should_training_stop`) lets it end the epoch and the training, which with
+    `load_best_model_at_end` and `save_total_limit=1` removes the checkpoint just written (transformers 4.55 to 5.23).
+    """
 
     def __init__(self):
         self.interrupted = False
 
     def on_step_end(self, args, state, control, **kwargs):
-        if self.interrupted:
+        # The last step of an epoch is saved after what the recipe does at its end, such as an evaluation.
+        if self.interrupted and state.epoch != int(state.epoch):
             control.should_save = True
-            control.should_training_stop = True
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        # The Trainer ends the epoch also when stopped within it; what belongs to its real end comes after resuming.
-        if self.interrupted and state.epoch != int(state.epoch):
-            control.should_evaluate = False
-            control.should_save = False
+        if self.interrupted:
+            control.should_save = True
 
     def on_evaluate(self, args, state, control, **kwargs):
-        self.on_step_end(args, state, control)
+        if self.interrupted:
+            control.should_save = True
+
+    def on_save(self, args, state, control, **kwargs):
+        if self.interrupted:
+            raise KeyboardInterrupt
 
 
 @contextmanager

@@ -43,6 +43,8 @@ class RunRecipe:
             "learning_rate": 1e-2,
             "disable_tqdm": True,
             "use_cpu": True,
+            "eval_strategy": "epoch",
+            "load_best_model_at_end": True,
         }
     )
 
@@ -59,8 +61,16 @@ class InterruptAt(TrainerCallback):
                 os.kill(os.getpid(), signal.SIGINT)
 
 
+class CountSteps(TrainerCallback):
+    def __init__(self):
+        self.count = 0
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.count += 1
+
+
 def make_trainer(parts, folder: Path, *callbacks: TrainerCallback) -> Trainer:
-    """Six steps of token classification with dropout, so that the random state matters."""
+    """Six steps of token classification with dropout, so that the random state matters, and the best epoch kept."""
     run = start_run(RunRecipe(), folder, seed=0)
     tokenizer = AutoTokenizer.from_pretrained(parts.language_model)
     texts = [
@@ -77,9 +87,14 @@ def make_trainer(parts, folder: Path, *callbacks: TrainerCallback) -> Trainer:
         model=load_part(AutoModelForTokenClassification, parts.language_model, complete=False, num_labels=2),
         args=training_arguments(run, folder, seed=0),
         train_dataset=rows,
+        eval_dataset=rows,
         data_collator=DataCollatorForTokenClassification(tokenizer),
         callbacks=list(callbacks),
     )
+
+
+def evaluations(trainer: Trainer) -> list[tuple[int, float]]:
+    return [(entry["step"], entry["eval_loss"]) for entry in trainer.state.log_history if "eval_loss" in entry]
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -97,8 +112,12 @@ def test_interrupted_and_resumed_training_gives_the_weights_of_an_uninterrupted_
     with pytest.raises(KeyboardInterrupt):
         run_training(make_trainer(parts, tmp_path / "cut", InterruptAt(step)), tmp_path / "cut")
     assert last_checkpoint(tmp_path / "cut").name == f"checkpoint-{step + 1}"
-    resumed = make_trainer(parts, tmp_path / "cut")
+    steps = CountSteps()
+    resumed = make_trainer(parts, tmp_path / "cut", steps)
     run_training(resumed, tmp_path / "cut")
+    assert steps.count == STEPS - step - 1
+    assert evaluations(resumed) == evaluations(whole)
+    assert len(evaluations(whole)) == 2
     assert resumed.state.global_step == whole.state.global_step == STEPS
     found = weights(resumed)
     assert found.keys() == expected.keys()
