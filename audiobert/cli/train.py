@@ -2,7 +2,9 @@
 
 import typer
 
+from .train_audio_encoder import train_audio_encoder
 from .train_audiobert import train_audiobert
+from .train_clap import train_clap
 from .train_detector import train_detector
 
 
@@ -11,4 +13,6 @@ train = typer.Typer(
     no_args_is_help=True,
 )
 train.command("detector")(train_detector)
+train.command("clap")(train_clap)
+train.command("audio-encoder")(train_audio_encoder)
 train.command("audiobert")(train_audiobert)

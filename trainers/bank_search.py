@@ -1,0 +1,86 @@
+"""Looking into an audio bank: text to clips, and what it holds."""
+
+import os
+from collections import Counter
+from typing import Any
+
+from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
+
+from audiobert.modeling_audiobert.audio_bank import AudioBank
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.fingerprint import clap_fingerprint
+
+from .audio_encoding import encode_texts
+from .parts import load_part
+
+
+__all__ = ["bank_facts", "search_bank"]
+
+_SHOWN_LABELS = 20
+
+
+def search_bank(
+    bank: AudioBank | str | os.PathLike, query: str, clap: str | os.PathLike, top_k: int = 5
+) -> list[dict[str, Any]]:
+    """Return the clips of a bank that sound most like a text, best first.
+
+    Args:
+        bank (`AudioBank`, `str` or `Path`): or where it was saved.
+        query (`str`): AudioBERT asks for "{span} sound".
+        clap (`str` or `Path`): the CLAP that the bank was built with, a folder or Hub id.
+        top_k (`int`, *optional*, defaults to 5): at most that many.
+
+    Returns:
+        `list[dict]`: the columns of each clip, its sound left out, and `similarity` (cosine, -1 to 1).
+
+    Raises:
+        AudioBertInputError: the query is empty, there is no such bank or CLAP, or the bank's keys were made by
+            another CLAP.
+    """
+    if not query.strip():
+        raise AudioBertInputError('the query is empty: say what to listen for, such as "cat sound".')
+    loaded = bank if isinstance(bank, AudioBank) else AudioBank.load(bank)
+    model = load_part(ClapModel, clap).eval()
+    fingerprint = clap_fingerprint(model, load_part(AutoFeatureExtractor, clap))
+    if fingerprint != loaded.key_fingerprint:
+        name = f"audio bank of {len(loaded)} clips" if isinstance(bank, AudioBank) else f"audio bank '{bank}'"
+        raise AudioBertInputError(
+            f"the keys of the {name} were made by CLAP {loaded.key_fingerprint}, but '{clap}' is {fingerprint}; "
+            f'similarities between them mean nothing. Rebuild the bank with "audiobert bank build", or give the CLAP '
+            f"that it was built with."
+        )
+    found = loaded.search(encode_texts(model, load_part(AutoTokenizer, clap), [query]), top_k)
+    pairs = zip(found.clip_ids[0].tolist(), found.similarities[0].tolist(), strict=True)
+    return [{"similarity": similarity, **loaded.clip(clip_id)} for clip_id, similarity in pairs if clip_id >= 0]
+
+
+def bank_facts(bank: AudioBank | str | os.PathLike) -> dict[str, Any]:
+    """Return what a bank holds.
+
+    Returns:
+        `dict`: `clips`, `hours`, `captions` and `labels` (how many different ones), `most_frequent_labels` and
+        `licences` (with counts), `with_audio` (clips whose bytes the bank holds), `key_dim`, `value_dim`,
+        `key_fingerprint`, `value_fingerprint`, `bytes` (in memory, of clips, keys and values together).
+
+    Raises:
+        AudioBertInputError: there is no such bank, or it is damaged.
+    """
+    if not isinstance(bank, AudioBank):
+        bank = AudioBank.load(bank)
+    columns = bank.clips.select(["caption", "label", "licence", "duration_seconds"]).to_pydict()
+    labels = Counter(label for label in columns["label"] if label is not None)
+    licences = Counter(licence or "not known" for licence in columns["licence"])
+    return {
+        "clips": len(bank),
+        "hours": round(sum(seconds or 0.0 for seconds in columns["duration_seconds"]) / 3600, 4),
+        "captions": len({caption for caption in columns["caption"] if caption is not None}),
+        "labels": len(labels),
+        "most_frequent_labels": dict(labels.most_common(_SHOWN_LABELS)),
+        "licences": dict(licences.most_common()),
+        "with_audio": len(bank) - bank.clips["audio"].null_count,
+        "key_dim": bank.keys.shape[1],
+        "value_dim": bank.values.shape[1],
+        "key_fingerprint": bank.key_fingerprint,
+        "value_fingerprint": bank.value_fingerprint,
+        "bytes": bank.clips.nbytes + bank.keys.nbytes + bank.values.nbytes,
+    }
