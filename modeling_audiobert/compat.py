@@ -3,15 +3,28 @@
 import inspect
 
 import torch
+import transformers
+from packaging.version import Version
 from transformers import PreTrainedModel
 
 
-__all__ = ["accepted_arguments", "declare_tied_weights", "initialized_flag"]
+__all__ = ["accepted_arguments", "current_loading_arguments", "declare_tied_weights", "initialized_flag"]
 
 
 def accepted_arguments(model: PreTrainedModel, *names: str) -> set[str]:
     """Return those of `names` that the model's forward takes; families differ in `token_type_ids`."""
     return set(names) & set(inspect.signature(model.forward).parameters)
+
+
+def current_loading_arguments(kwargs: dict) -> dict:
+    """Return the keywords of `from_pretrained` under the names of the installed transformers.
+
+    `dtype` was `torch_dtype` until 4.55; this can go once 4.56 is the minimum.
+    """
+    if "dtype" in kwargs and Version(transformers.__version__) < Version("4.56"):
+        kwargs = {**kwargs, "torch_dtype": kwargs["dtype"]}
+        del kwargs["dtype"]
+    return kwargs
 
 
 def initialized_flag(module: torch.nn.Module, parameter: torch.nn.Parameter) -> bool:

@@ -112,6 +112,9 @@ class AudioBertConfig(PretrainedConfig):
         self.detector_config = _sub_config(detector_config, "bert", num_labels=2)
         self.clap_config = _sub_config(clap_config, ClapTextConfig.model_type)
         self.audio_config = _sub_config(audio_config, "audio-spectrogram-transformer")
+        if self._attn_implementation is not None:
+            # Setting it hands it on to the sub-configs; the parent did so before they were there.
+            self._attn_implementation = self._attn_implementation
         self.lora_r = lora_r
         self.lora_alpha = lora_alpha
         self.lora_dropout = lora_dropout

@@ -88,6 +88,9 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         retriever: AudioBertRetriever | None = None,
     ):
         super().__init__(config)
+        if not ClapTextModelWithProjection._supports_sdpa:
+            # The choice for the whole reaches every sub-config, and a part that lacks it would refuse to be built.
+            config.clap_config._attn_implementation = "eager"
         self.language_model = parts.language_model if parts else AutoModelForMaskedLM.from_config(config.text_config)
         self.span_detector = (
             parts.span_detector if parts else AutoModelForTokenClassification.from_config(config.detector_config)
@@ -171,12 +174,11 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             logits=merged["logits"],
             hidden_states=merged.get("hidden_states"),
             attentions=merged.get("attentions"),
+            span_positions=heard and heard.span_positions.masked_fill(~heard.found.unsqueeze(-1), -1),
+            clip_ids=heard and heard.clip_ids,
+            similarities=heard and heard.similarities,
             hearing_off_logits=hearing_off["logits"] if output_hearing_off else None,
         )
-        if heard is not None:
-            output.span_positions = heard.span_positions.masked_fill(~heard.found.unsqueeze(-1), -1)
-            output.clip_ids = heard.clip_ids
-            output.similarities = heard.similarities
         wants_dict = self.config.return_dict if return_dict is None else return_dict
         return output if wants_dict else output.to_tuple()
 

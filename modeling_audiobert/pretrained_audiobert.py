@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from .adapter import initialize_adapter, is_adapter_weight
 from .atomic_files import staged_folder
 from .audio_bank import AudioBank
-from .compat import initialized_flag
+from .compat import current_loading_arguments, initialized_flag
 from .configuration_audiobert import AudioBertConfig
 from .errors import AudioBertInputError
 from .fingerprint import audio_encoder_fingerprint
@@ -47,6 +47,7 @@ class AudioBertPreTrainedModel(PreTrainedModel):
             AudioBertInputError: weights, the bank or a tokenizer are missing: nothing is initialised at random.
         """
         wants_info = kwargs.pop("output_loading_info", False)
+        kwargs = current_loading_arguments(kwargs)
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         if absent:

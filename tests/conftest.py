@@ -10,7 +10,7 @@ import pytest
 # Before any Hugging Face import: the tests must pass, and fail, the same way on a machine with a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from tiny_models import (  # noqa: E402 - reads HF_HUB_OFFLINE when imported
+from tiny_models import (
     LANGUAGE_MODELS,
     save_audio_encoder,
     save_clap,
