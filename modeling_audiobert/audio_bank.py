@@ -30,6 +30,8 @@ CLIP_SCHEMA = pa.schema(
     ]
 )
 _FORMAT = 1
+# More than float32 rounding can change a cosine of vectors of norm 1, of any width in use.
+_ROUGHNESS = 1e-5
 
 
 @dataclass
@@ -171,11 +173,7 @@ class AudioBank:
         if len(queries) and found:
             if self.keys.device != queries.device:
                 self.to(queries.device)
-            unit = torch.nn.functional.normalize(queries.float(), dim=1)
-            # A stable full order, so that of equal clips the earlier wins; ties are common: the same recording twice.
-            cosines = (unit @ self.keys.T).clamp(-1.0, 1.0)
-            best = _stable_topk(cosines, found)
-            similarities[:, :found] = cosines.gather(1, best)
+            best, similarities[:, :found] = _nearest(self.keys, queries.float(), found)
             clip_ids[:, :found] = best.masked_fill(similarities[:, :found] < min_similarity, -1)
         return RetrievedClips(clip_ids=clip_ids, similarities=similarities)
 
@@ -238,19 +236,20 @@ class AudioBank:
         return self.clips["id"][int((~fine).nonzero()[0])].as_py()
 
 
-def _stable_topk(cosines: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the positions of the `count` largest of each row, best first, the earlier where two are equal."""
-    if count == 1:
-        # torch does not promise which of equal maxima it names, so the earliest is picked by its position.
-        top = cosines.max(dim=1, keepdim=True).values
-        positions = torch.arange(cosines.shape[1], device=cosines.device)
-        return positions.masked_fill(cosines != top, cosines.shape[1]).min(dim=1, keepdim=True).values
-    threshold = cosines.topk(count, dim=1).values[:, -1:]
-    # topk picks any of those equal to the last place: order all that reach it, by position where equal.
-    width = int((cosines >= threshold).sum(dim=1).max())
-    candidates = cosines.topk(width, dim=1).indices.sort(dim=1).values
-    order = cosines.gather(1, candidates).argsort(dim=1, descending=True, stable=True)
-    return candidates.gather(1, order[:, :count])
+def _nearest(keys: torch.Tensor, queries: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return positions and cosines of the `count` nearest keys of each query, the earlier where two are equal.
+
+    The last bits of a float32 product depend on where in the matrix a key stands, so that two clips with the same key
+    would not be equal. Whatever comes near the last place is therefore compared again, each by itself in float64.
+    """
+    queries = torch.nn.functional.normalize(queries, dim=1)
+    rough = queries @ keys.T
+    near = rough.topk(count, dim=1).values[:, -1:] - _ROUGHNESS
+    width = int((rough >= near).sum(dim=1).max())
+    candidates = rough.topk(width, dim=1).indices.sort(dim=1).values
+    cosines = (keys[candidates].double() * queries.double().unsqueeze(1)).sum(dim=-1).clamp(-1.0, 1.0)
+    order = cosines.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return candidates.gather(1, order), cosines.gather(1, order).float()
 
 
 def _checked_clips(clips: pa.Table) -> pa.Table:

@@ -1,0 +1,122 @@
+"""Search against brute force, saving and loading, and what a bank refuses."""
+
+import json
+
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from tiny_bank import clip_table
+
+from audiobert import AudioBank, AudioBertInputError
+
+
+def make_bank(keys: torch.Tensor, clips: pa.Table | None = None) -> AudioBank:
+    clips = clip_table(len(keys)) if clips is None else clips
+    return AudioBank(clips, keys, torch.randn(len(keys), 3), "clap", "encoder")
+
+
+def brute_force(bank: AudioBank, query: torch.Tensor, count: int) -> list[int]:
+    keys = bank.keys.double()
+    cosines = [(key * query.double()).sum().item() for key in keys]
+    order = sorted(range(len(keys)), key=lambda index: (-cosines[index], index))
+    return order[:count]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 5), st.integers(0, 3))
+def test_search_agrees_with_brute_force_in_float64(seed, num_clips, top_k, num_queries):
+    generator = torch.Generator().manual_seed(seed)
+    keys = torch.randn(num_clips, 4, generator=generator)
+    bank = make_bank(keys[torch.randint(num_clips, (num_clips,), generator=generator)])  # with equal keys
+    queries = torch.randn(num_queries, 4, generator=generator)
+    found = bank.search(queries, top_k)
+    assert found.clip_ids.shape == (num_queries, top_k)
+    assert found.exact
+    units = torch.nn.functional.normalize(queries, dim=1)
+    for query, ids in zip(units, found.clip_ids.tolist(), strict=True):
+        expected = brute_force(bank, query, top_k)
+        assert ids == expected + [-1] * (top_k - len(expected))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_queries_of_any_dtype_and_norm_find_the_same(dtype):
+    keys = torch.eye(4)
+    bank = make_bank(keys)
+    found = bank.search((100 * keys[[2, 0]]).to(dtype))
+    assert found.clip_ids.tolist() == [[2], [0]]
+    assert found.similarities.dtype == torch.float32
+    torch.testing.assert_close(found.similarities, torch.ones(2, 1))
+
+
+def test_shuffling_the_bank_only_renames_the_clips():
+    keys = torch.randn(9, 4)
+    bank, order = make_bank(keys), torch.randperm(9)
+    shuffled = make_bank(keys[order], bank.clips.take(order.numpy()))
+    queries = torch.randn(5, 4)
+    for one, other in zip(
+        bank.search(queries, 3).clip_ids.tolist(), shuffled.search(queries, 3).clip_ids.tolist(), strict=True
+    ):
+        assert [bank.clip(index)["id"] for index in one] == [shuffled.clip(index)["id"] for index in other]
+
+
+def test_below_the_least_similarity_nothing_is_found_but_the_miss_is_told():
+    bank = make_bank(torch.eye(3))
+    found = bank.search(torch.tensor([[1.0, 1.0, 0.0]]), top_k=3, min_similarity=0.5)
+    assert found.clip_ids.tolist() == [[0, 1, -1]]
+    torch.testing.assert_close(found.similarities, torch.tensor([[0.5**0.5, 0.5**0.5, 0.0]]))
+
+
+def test_keys_are_kept_at_norm_one_and_survive_saving_bit_for_bit(tmp_path):
+    bank = make_bank(5 * torch.randn(6, 4))
+    torch.testing.assert_close(bank.keys.norm(dim=1), torch.ones(6))
+    bank.save(tmp_path / "bank")
+    again = AudioBank.load(tmp_path / "bank")
+    again.save(tmp_path / "bank")
+    once_more = AudioBank.load(tmp_path / "bank")
+    for loaded in (again, once_more):
+        assert torch.equal(loaded.keys, bank.keys)
+        assert torch.equal(loaded.values, bank.values)
+        assert loaded.clips.equals(bank.clips)
+        assert (loaded.key_fingerprint, loaded.value_fingerprint) == ("clap", "encoder")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: make_bank(torch.zeros(2, 4)), "key of clip 'clip-0' is zero"),
+        (lambda: make_bank(torch.full((2, 4), torch.nan)), "keys of clip 'clip-0' are not finite"),
+        (lambda: make_bank(torch.eye(3), clip_table(2)), r"2 clips needs keys of shape \(2, dim\), not \(3, 3\)"),
+        (lambda: make_bank(torch.eye(2), pa.concat_tables([clip_table(1)] * 2)), "'clip-0' occurs more than once"),
+        (lambda: make_bank(torch.eye(2), clip_table(2).drop_columns("caption")), "missing: caption"),
+        (lambda: make_bank(torch.eye(2)).search(torch.ones(1, 5)), "do not fit this audio bank's keys of width 2"),
+        (lambda: make_bank(torch.eye(2)).search(torch.ones(1, 2) * torch.nan), "not a finite number"),
+        (lambda: make_bank(torch.eye(2)).search(torch.ones(1, 2), top_k=0), "top_k is 0"),
+        (lambda: make_bank(torch.eye(2)).clip(-1), "none at position -1"),
+    ],
+    ids=["zero", "nan", "count", "twice", "column", "width", "query", "top_k", "position"],
+)
+def test_what_makes_no_sense_is_refused_and_named(build, message):
+    with pytest.raises(AudioBertInputError, match=message):
+        build()
+
+
+def test_a_missing_or_damaged_bank_is_named(tmp_path):
+    with pytest.raises(AudioBertInputError, match=r"no audio bank at .*nowhere.*bank build"):
+        AudioBank.load(tmp_path / "nowhere")
+    make_bank(torch.eye(3)).save(tmp_path)
+    (tmp_path / "keys.safetensors").write_bytes(b"cut")
+    with pytest.raises(AudioBertInputError, match="is damaged"):
+        AudioBank.load(tmp_path)
+    save_file({"keys": torch.eye(2)}, tmp_path / "keys.safetensors")
+    with pytest.raises(AudioBertInputError, match="3 clips needs keys of shape"):
+        AudioBank.load(tmp_path)
+
+
+def test_a_bank_of_another_format_is_refused(tmp_path):
+    make_bank(torch.eye(3)).save(tmp_path)
+    facts = json.loads((tmp_path / "bank.json").read_text())
+    (tmp_path / "bank.json").write_text(json.dumps(facts | {"format": 99}))
+    with pytest.raises(AudioBertInputError, match="has format 99"):
+        AudioBank.load(tmp_path)
