@@ -28,6 +28,7 @@ from .masked_sentences import require_mask_token, require_matching_vocabulary, w
 from .model_card import CardFacts, write_model_card
 from .parts import load_part
 from .provenance import rows_digest, versions
+from .row_order import RowOrderMixin
 from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
 
 
@@ -68,6 +69,10 @@ class DetectorRecipe:
             "learning_rate": 1e-5,
         }
     )
+
+
+class DetectorTrainer(RowOrderMixin, Trainer):
+    """A `Trainer` whose resumed runs meet the rows in the order of uninterrupted ones."""
 
 
 def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
@@ -181,7 +186,7 @@ def _make_trainer(
     )
     require_matching_vocabulary(tokenizer, model, recipe.language_model)
     encoded = {split: token_labels(content.to_list(), tokenizer, recipe.max_length) for split, content in rows.items()}
-    return Trainer(
+    return DetectorTrainer(
         model=model,
         args=training_arguments(recipe, folder, recipe.seeds[0]),
         train_dataset=encoded["train"],

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from audiobert.modeling_audiobert.atomic_files import output_errors
 from huggingface_hub import ModelCard, ModelCardData
+
+from audiobert.modeling_audiobert.atomic_files import output_errors
 
 from .recipe import recipe_settings
 
@@ -85,6 +86,8 @@ def write_model_card(folder: str | Path, facts: CardFacts) -> Path:
 def _text(value: Any) -> str:
     if value is None:
         return "not recorded"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
     return f"{value:.4f}" if isinstance(value, float) else str(_without_folder(value))
 
 

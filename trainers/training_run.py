@@ -116,6 +116,10 @@ def run_training(trainer: Trainer, output_dir: str | Path) -> None:
     try:
         with _handling_interrupts(callback), output_errors(output_dir):
             trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    except KeyboardInterrupt:
+        if callback.began:  # closes progress bars, so that what is printed next has a line of its own
+            trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+        raise
     finally:
         trainer.remove_callback(callback)
     if callback.interrupted:
@@ -139,7 +143,11 @@ class _StopOnInterrupt(TrainerCallback):
     """
 
     def __init__(self):
+        self.began = False
         self.interrupted = False
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.began = True
 
     def on_step_end(self, args, state, control, **kwargs):
         # The last step of an epoch is saved after what the recipe does at its end, such as an evaluation.

@@ -95,8 +95,6 @@ def test_combined_accuracy_is_over_the_rows_of_both_tasks(parts, benchmark):
     assert combined["rows"] == animal["rows"] + pitch["rows"] == 42
     assert combined["correct"] == animal["correct"] + pitch["correct"]
     assert combined["accuracy"] == combined["correct"] / 42
-    # The two sentences of each pair of sounds ask for opposite answers; a model that knows nothing has some right.
-    assert 0 < pitch["correct"] < pitch["rows"]
     alone = evaluate_model(parts.language_model, benchmark, task="sound_pitch_comparison", split="validation")
     assert alone["results"] == [pitch]
 

@@ -16,6 +16,7 @@ from transformers import (
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.parts import load_part
+from audiobert.trainers.row_order import RowOrder, RowOrderMixin
 from audiobert.trainers.training_run import (
     last_checkpoint,
     require_folder,
@@ -69,6 +70,10 @@ class CountSteps(TrainerCallback):
         self.count += 1
 
 
+class OrderedTrainer(RowOrderMixin, Trainer):
+    pass
+
+
 def make_trainer(parts, folder: Path, *callbacks: TrainerCallback) -> Trainer:
     """Six steps of token classification with dropout, so that the random state matters, and the best epoch kept."""
     run = start_run(RunRecipe(), folder, seed=0)
@@ -83,7 +88,7 @@ def make_trainer(parts, folder: Path, *callbacks: TrainerCallback) -> Trainer:
     ]
     encoded = [tokenizer(text) for text in texts]
     rows = [{**entry, "labels": [index % 2 for index, _ in enumerate(entry["input_ids"])]} for entry in encoded]
-    return Trainer(
+    return OrderedTrainer(
         model=load_part(AutoModelForTokenClassification, parts.language_model, complete=False, num_labels=2),
         args=training_arguments(run, folder, seed=0),
         train_dataset=rows,
@@ -122,6 +127,18 @@ def test_interrupted_and_resumed_training_gives_the_weights_of_an_uninterrupted_
     found = weights(resumed)
     assert found.keys() == expected.keys()
     assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+
+
+def test_the_order_of_rows_depends_on_seed_and_epoch_alone():
+    def order(seed: int, epoch: int) -> list[int]:
+        return list(RowOrder(50, seed, lambda: epoch))
+
+    torch.manual_seed(3)
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    torch.manual_seed(4)
+    assert orders == [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert all(sorted(rows) == list(range(50)) for rows in orders)
+    assert len({tuple(rows) for rows in orders}) == 4
 
 
 def test_a_second_interrupt_stops_at_once_and_leaves_the_last_checkpoint(parts, tmp_path):
