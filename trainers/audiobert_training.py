@@ -245,7 +245,9 @@ def _card(recipe: AudioBertRecipe, metrics: dict[str, Any], model: AudioBertForM
             "CLAP": recipe.clap,
             "audio encoder": recipe.audio_encoder,
             "audio bank": f"{len(model.bank)} clips",
-            "licences of the clips": {entry["values"] or "not recorded": entry["counts"] for entry in licences},
+            "licences of the clips": ", ".join(
+                f"{entry['values'] or 'not recorded'} ({entry['counts']})" for entry in licences
+            ),
             "task": recipe.task,
             "rows": metrics["rows"],
             "sha256 of the rows": metrics["data_sha256"],

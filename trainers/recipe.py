@@ -17,7 +17,15 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from .compat import current_training_names
 
 
-__all__ = ["RECIPE_FILE", "differing_keys", "load_recipe", "recipe_settings", "save_recipe", "shipped_recipes"]
+__all__ = [
+    "RECIPE_FILE",
+    "differing_keys",
+    "load_recipe",
+    "recipe_settings",
+    "save_recipe",
+    "shipped_recipes",
+    "with_training_defaults",
+]
 
 RECIPE_FILE = "recipe.yaml"
 _SHIPPED = "audiobert.trainers.recipes"
@@ -69,6 +77,12 @@ def load_recipe(recipe_class: type[RecipeT], source: str | Path, overrides: Sequ
         read = _read_fields(recipe_class, nested, _Origin(f"the argument '{override}'", is_text=True))
         values = _merge(values, read)
     return _build(recipe_class, values, str(path))
+
+
+def with_training_defaults(recipe_class: type, training: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's `training` settings laid over the defaults of its class."""
+    (default,) = (field.default_factory for field in fields(recipe_class) if field.name == "training")
+    return current_training_names(default())[0] | current_training_names(training)[0]
 
 
 def recipe_settings(recipe: Any) -> dict[str, Any]:
@@ -304,8 +318,7 @@ def _build(recipe_class: type[RecipeT], values: dict[str, Any], where: str) -> R
         if is_dataclass(hints[field.name]) and given is not MISSING:
             arguments[field.name] = _build(hints[field.name], given, where)
         elif field.name == "training" and field.default_factory is not MISSING:
-            defaults, _ = current_training_names(field.default_factory())
-            arguments[field.name] = defaults | ({} if given is MISSING else given)
+            arguments[field.name] = with_training_defaults(recipe_class, {} if given is MISSING else given)
         elif given is MISSING and field.default is MISSING and field.default_factory is MISSING:
             raise AudioBertInputError(
                 f"{where} does not set '{field.name}', and it has no default: add it, or give {field.name}=... ."

@@ -16,7 +16,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from audiobert.modeling_audiobert.atomic_files import output_errors
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
-from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe
+from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe, with_training_defaults
 
 
 __all__ = ["last_checkpoint", "require_folder", "run_training", "seed_folders", "start_run", "training_arguments"]
@@ -69,12 +69,13 @@ def start_run(recipe: Any, output_dir: str | Path, seed: int) -> Any:
     Call it before the model is made, whose new weights depend on the random state.
 
     Returns:
-        The recipe of this run: `recipe` with this seed alone.
+        The recipe of this run: `recipe` with this seed alone and every default of its `training` filled in.
 
     Raises:
         AudioBertInputError: the folder holds something else, or a run of another recipe; or it cannot be written to.
     """
-    recipe = dataclasses.replace(recipe, seeds=[seed])
+    training = with_training_defaults(type(recipe), recipe.training)
+    recipe = dataclasses.replace(recipe, seeds=[seed], training=training)
     _check_run_folder(recipe, Path(output_dir))
     save_recipe(recipe, output_dir)
     set_seed(seed)

@@ -1,0 +1,193 @@
+"""Training from parts to a saved model, stopping and resuming, and the commands around it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_bank import random_bank, write_sounds
+from tiny_benchmark import write_benchmark
+from transformers import TrainerCallback
+
+from audiobert import AudioBertForMaskedLM, AudioBertInputError
+from audiobert.trainers import audiobert_trainer
+from audiobert.trainers.audiobert_training import AudioBertRecipe, train_audiobert
+from audiobert.trainers.prediction import fill_masks
+from audiobert.trainers.recipe import load_recipe, save_recipe
+
+
+@pytest.fixture(scope="module")
+def inputs(parts, tmp_path_factory) -> dict:
+    """Settings of a recipe whose files all exist: benchmark, bank and sounds."""
+    folder = tmp_path_factory.mktemp("inputs")
+    model = AudioBertForMaskedLM.from_parts(parts.language_model, parts.span_detector, parts.clap, parts.audio_encoder)
+    random_bank(model).save(folder / "bank")
+    return {
+        "data_dir": write_benchmark(folder / "benchmark"),
+        "audio_dir": write_sounds(folder / "clips"),
+        "bank": str(folder / "bank"),
+        "language_model": str(parts.language_model),
+        "span_detector": str(parts.span_detector),
+        "clap": str(parts.clap),
+        "audio_encoder": str(parts.audio_encoder),
+        "feature_cache": folder / "features",
+    }
+
+
+def recipe(inputs: dict, output_dir: Path, **changes) -> AudioBertRecipe:
+    training = {"max_steps": 4, "per_device_train_batch_size": 8, "learning_rate": 1e-2, "use_cpu": True}
+    training |= {"save_strategy": "steps", "save_steps": 2, "dataloader_num_workers": 0}
+    settings = {**inputs, "output_dir": output_dir, "training": training | changes.pop("training", {})}
+    return AudioBertRecipe(**{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(inputs, tmp_path_factory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("run") / "audiobert"
+    (metrics,) = train_audiobert(recipe(inputs, folder))
+    return folder, metrics
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_training_moves_what_it_should_and_saves_a_model_that_hears(inputs, trained):
+    folder, metrics = trained
+    before = AudioBertForMaskedLM.from_parts(
+        inputs["language_model"], inputs["span_detector"], inputs["clap"], inputs["audio_encoder"]
+    )
+    after = AudioBertForMaskedLM.from_pretrained(folder)
+    frozen = {name for name, weight in before.named_parameters() if not weight.requires_grad}
+    old, new = before.state_dict(), after.state_dict()
+    assert len(frozen) > 20
+    assert all(torch.equal(old[name], new[name]) for name in frozen)
+    assert all(new[name].any() for name in new if "lora_B" in name)
+    assert not torch.equal(old["audio_encoder.embeddings.cls_token"], new["audio_encoder.embeddings.cls_token"])
+    assert metrics["rows"] == {"train": 42, "validation": 42}
+    assert [(result["task"], result["hearing"]) for result in metrics["validation"]] == [
+        (task, hearing)
+        for hearing in ("on", "off")
+        for task in ("animal_sound_recognition", "sound_pitch_comparison", "combined")
+    ]
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert "licences of the clips: CC0 (5)" in (folder / "README.md").read_text()
+
+
+def test_the_banks_values_are_those_of_the_trained_encoder(trained):
+    from audiobert.trainers.audio_features import ast_features
+    from audiobert.trainers.audio_loading import load_audio
+
+    folder, _ = trained
+    model = AudioBertForMaskedLM.from_pretrained(folder)
+    extractor = model.retriever.feature_extractor
+    sounds = Path(load_recipe(AudioBertRecipe, folder / "recipe.yaml").audio_dir)
+    features = [ast_features(load_audio(sounds / f"clip-{i}.wav", 16000), extractor) for i in range(5)]
+    with torch.no_grad():
+        torch.testing.assert_close(model.bank.values, model.encode_audio(torch.stack(features)), atol=1e-5, rtol=1e-4)
+
+
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(inputs, trained, tmp_path, monkeypatch):
+    class Interrupt(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 3:
+                raise KeyboardInterrupt
+
+    class Interrupted(audiobert_trainer.AudioBertTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.add_callback(Interrupt())
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("audiobert.trainers.audiobert_training.AudioBertTrainer", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_audiobert(recipe(inputs, folder))
+    assert (folder / "checkpoint-2").is_dir()
+    assert not (folder / "model.safetensors").exists()
+    (metrics,) = train_audiobert(recipe(inputs, folder))
+    straight, resumed = weights(trained[0]), weights(folder)
+    assert metrics["steps"] == 4
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
+    train_audiobert(recipe(inputs, tmp_path / "run", train_audio_encoder=False, audio_dir=None))
+    model = AudioBertForMaskedLM.from_pretrained(tmp_path / "run")
+    from audiobert import AudioBank
+
+    assert torch.equal(model.bank.values, AudioBank.load(inputs["bank"]).values)
+    fresh = AudioBertForMaskedLM.from_parts(
+        inputs["language_model"], inputs["span_detector"], inputs["clap"], inputs["audio_encoder"]
+    )
+    old, new = fresh.audio_encoder.state_dict(), model.audio_encoder.state_dict()
+    assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_dir": None}, "'data_dir' is not set"),
+        ({"audio_dir": Path("nowhere")}, "'audio_dir' is 'nowhere', which is not a folder"),
+        ({"bank": None}, "'bank' is not set"),
+        ({"bank": "nowhere/at/all"}, "no audio bank at 'nowhere/at/all'"),
+        ({"span_detector": "nowhere/at/all"}, "nowhere/at/all"),
+        ({"model": {"min_similarity": 1.0}}, "has no clip for any span of the train split"),
+        ({"model": {"injection": "ad"}}, "injection='ad' is not known"),
+        ({"seeds": []}, "the recipe's seeds are"),
+    ],
+    ids=["data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"],
+)
+def test_what_cannot_work_is_said_before_anything_is_trained(inputs, tmp_path, changes, message):
+    with pytest.raises(AudioBertInputError, match=message):
+        train_audiobert(recipe(inputs, tmp_path / "run", **changes))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_masks_are_filled_with_evidence(trained):
+    answers = fill_masks(trained[0], ["meow is the sound a [MASK] makes", "the [MASK] [MASK]"], top_k=3)
+    assert [len(answer["predictions"]) for answer in answers] == [1, 2]
+    assert [len(mask) for answer in answers for mask in answer["predictions"]] == [3, 3, 3]
+    assert answers[0]["text"] == "meow is the sound a [MASK] makes"
+
+
+def run_command(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from audiobert.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_train_and_answer(inputs, tmp_path):
+    save_recipe(recipe(inputs, tmp_path / "run"), tmp_path)
+    done = run_command("train", "audiobert", "--config", tmp_path / "recipe.yaml", "training.max_steps=1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["steps"] == 1
+    answered = run_command("fill-mask", tmp_path / "run", "a [MASK] makes a meow", "--top-k", 2, "--json")
+    assert answered.returncode == 0, answered.stderr
+    (answer,) = json.loads(answered.stdout)
+    assert len(answer["predictions"][0]) == len(answer["hearing_off"][0]) == 2
+    shown = run_command("fill-mask", tmp_path / "run", "a [MASK] makes a meow")
+    assert "hearing on" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("{run}", "no gap here"), "has no [MASK]"),
+        (("{run}", "a [MASK] " + "meow " * 80), "the model reads 64"),
+        (("/nowhere", "a [MASK]"), "/nowhere"),
+        (("{language_model}", "a [MASK]"), "is a bert model, which does not hear"),
+    ],
+    ids=["no mask", "too long", "no model", "another model"],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(inputs, trained, arguments, reason):
+    places = {"run": trained[0], "language_model": inputs["language_model"]}
+    done = run_command("fill-mask", *(argument.format(**places) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("audiobert: ")]
+    assert reason in line
+    assert "Traceback" not in done.stderr
