@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from .checkpoint_loading import load_part
 from .configuration_audiobert import AudioBertConfig
 from .errors import AudioBertInputError
 from .fingerprint import audio_encoder_fingerprint, clap_fingerprint
@@ -62,27 +63,27 @@ def load_parts(
     Raises:
         AudioBertInputError: a part cannot be loaded, or the span detector reads another vocabulary.
     """
-    tokenizer = _load(AutoTokenizer, language_model, "language model's tokenizer")
+    tokenizer = load_part(AutoTokenizer, language_model)
     if tokenizer.mask_token_id is None:
         raise AudioBertInputError(
             f"the tokenizer of '{language_model}' has no mask token: use a masked language model."
         )
-    detector_tokenizer = _load(AutoTokenizer, span_detector, "span detector's tokenizer")
+    detector_tokenizer = load_part(AutoTokenizer, span_detector)
     if detector_tokenizer.get_vocab() != tokenizer.get_vocab():
         raise AudioBertInputError(
             f"the span detector '{span_detector}' reads another vocabulary than the language model "
             f"'{language_model}'. Train one for it: audiobert train detector language_model={language_model}."
         )
-    whole_clap = _load(ClapModel, clap, "CLAP")
+    whole_clap = load_part(ClapModel, clap)
     return AudioBertParts(
-        language_model=_load(AutoModelForMaskedLM, language_model, "language model"),
-        span_detector=_load(AutoModelForTokenClassification, span_detector, "span detector"),
+        language_model=load_part(AutoModelForMaskedLM, language_model),
+        span_detector=load_part(AutoModelForTokenClassification, span_detector),
         clap_text=_text_tower(whole_clap),
-        audio_encoder=_load(AutoModel, audio_encoder, "audio encoder"),
+        audio_encoder=load_part(AutoModel, audio_encoder),
         tokenizer=tokenizer,
-        clap_tokenizer=_load(AutoTokenizer, clap, "CLAP's tokenizer"),
-        feature_extractor=_load(AutoFeatureExtractor, audio_encoder, "audio encoder's feature extractor"),
-        clap_fingerprint=clap_fingerprint(whole_clap, _load(AutoFeatureExtractor, clap, "CLAP's feature extractor")),
+        clap_tokenizer=load_part(AutoTokenizer, clap),
+        feature_extractor=load_part(AutoFeatureExtractor, audio_encoder),
+        clap_fingerprint=clap_fingerprint(whole_clap, load_part(AutoFeatureExtractor, clap)),
     )
 
 
@@ -93,24 +94,3 @@ def _text_tower(clap: ClapModel) -> ClapTextModelWithProjection:
     tower.text_model = clap.text_model
     tower.text_projection = clap.text_projection
     return tower
-
-
-def _load(auto_class, name_or_path: str | os.PathLike, what: str):
-    """Load one part, every weight of it, from safetensors."""
-    is_model = hasattr(auto_class, "from_config") or auto_class is ClapModel
-    try:
-        if not is_model:
-            return auto_class.from_pretrained(name_or_path)
-        model, info = auto_class.from_pretrained(name_or_path, output_loading_info=True, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise AudioBertInputError(
-            f"the {what} could not be loaded from '{name_or_path}': {str(error).splitlines()[0]} Give a local folder "
-            f"or a Hub id that holds one."
-        ) from error
-    absent = [*info["missing_keys"], *info["mismatched_keys"]]
-    if absent:
-        raise AudioBertInputError(
-            f"'{name_or_path}' is no complete {what}: {type(model).__name__} needs {len(absent)} weights that it does "
-            f"not have in this shape, '{sorted(map(str, absent))[0]}' among them."
-        )
-    return model

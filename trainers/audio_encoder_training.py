@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, AutoFeatureExtractor
 
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.injection import pool_audio
 
@@ -18,7 +19,6 @@ from .audio_model_saving import clip_facts, save_audio_model
 from .clip_sources import Clip, ClipSource, read_clips
 from .clip_splits import split_clips
 from .model_card import CardFacts
-from .parts import load_part
 from .provenance import versions
 from .resumable_trainer import ResumableTrainer
 from .spectrogram_masking import SpectrogramMasking, augment

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.modeling_audiobert import AudioBertForMaskedLM
 from audiobert.modeling_audiobert.atomic_files import staged_file
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .audio_encoding import encode_values, in_batches
@@ -25,7 +26,6 @@ from .collation import AudioBertCollator, EncodedRow, encode_rows, retrieve_clip
 from .evaluation import evaluate_model
 from .masked_sentences import require_mask_token
 from .model_card import CardFacts, write_model_card
-from .parts import load_part
 from .provenance import rows_digest, versions
 from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
 

@@ -16,6 +16,7 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, ClapMod
 
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.audio_bank import AudioBank
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import audio_encoder_fingerprint, clap_fingerprint
 
@@ -23,7 +24,6 @@ from .audio_encoding import encode_keys, encode_values
 from .audio_features import ast_features, clap_features
 from .audio_loading import MAX_DURATION_SECONDS, load_audio, read_sound
 from .clip_sources import Clip, ClipSource
-from .parts import load_part
 
 
 __all__ = ["BankEncoders", "BankOptions", "EncodedBatch", "encode_clips", "load_bank_encoders", "refresh_values"]

@@ -7,11 +7,11 @@ from typing import Any
 from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from audiobert.modeling_audiobert.audio_bank import AudioBank
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import clap_fingerprint
 
 from .audio_encoding import encode_texts
-from .parts import load_part
 
 
 __all__ = ["bank_facts", "search_bank"]

@@ -18,9 +18,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-
-from .parts import load_part
 
 
 __all__ = ["ClapAudioTower", "ClapWindow", "copy_text_tower", "new_clap", "text_tower_config"]

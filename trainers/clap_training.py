@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel, PreTrainedTokenizerBase
 
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .audio_encoding import (
@@ -26,7 +27,6 @@ from .clap_assembly import ClapAudioTower, ClapWindow, new_clap
 from .clip_sources import Clip, ClipSource, read_clips
 from .clip_splits import split_clips
 from .model_card import CardFacts
-from .parts import load_part
 from .provenance import versions
 from .resumable_trainer import ResumableTrainer
 from .retrieval_metrics import label_retrieval

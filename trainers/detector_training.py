@@ -21,12 +21,12 @@ from transformers import (
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.modeling_audiobert.atomic_files import staged_folder
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.span_decoding import span_token_range
 
 from .masked_sentences import require_mask_token, require_matching_vocabulary, with_mask_token
 from .model_card import CardFacts, write_model_card
-from .parts import load_part
 from .provenance import rows_digest, versions
 from .row_order import RowOrderMixin
 from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments

@@ -14,6 +14,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, P
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED, PITCH, SPLITS, TASKS, tasks_of
 from audiobert.modeling_audiobert.atomic_files import staged_file
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .masked_sentences import (
@@ -23,7 +24,6 @@ from .masked_sentences import (
     require_matching_vocabulary,
     with_mask_token,
 )
-from .parts import load_part
 from .provenance import rows_digest, versions
 from .training_run import require_folder
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from audiobert.modeling_audiobert.errors import AudioBertInputError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
 __all__ = [

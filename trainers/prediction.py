@@ -7,10 +7,10 @@ from typing import Any
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from audiobert.modeling_audiobert import AudioFillMaskPipeline
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .masked_sentences import GAP, with_mask_token
-from .parts import load_part
 
 
 __all__ = ["fill_masks"]

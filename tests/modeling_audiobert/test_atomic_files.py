@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_models import tiny_tokenizer
 
 from audiobert.modeling_audiobert.atomic_files import output_errors, staged_file, staged_folder
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from tiny_models import tiny_tokenizer
 
 
 class Interruption(BaseException):

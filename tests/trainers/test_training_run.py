@@ -14,8 +14,8 @@ from transformers import (
     TrainerCallback,
 )
 
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.parts import load_part
 from audiobert.trainers.row_order import RowOrder, RowOrderMixin
 from audiobert.trainers.training_run import (
     last_checkpoint,

@@ -4,8 +4,8 @@ import shutil
 import pytest
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification, AutoTokenizer, ClapModel
 
+from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.parts import load_part
 
 
 def test_the_standard_classes_load(parts):

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub.errors as hub
-from audiobert.modeling_audiobert.errors import AudioBertInputError
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
+
+from .errors import AudioBertInputError
 
 
 __all__ = ["load_part"]
@@ -46,11 +47,12 @@ def load_part(auto_class: Any, name_or_path: str | Path, *, complete: bool = Tru
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, hub.HfHubHTTPError) as error:
         raise AudioBertInputError(_explain(error, auto_class, name)) from error
-    missing = sorted(loading["missing_keys"])
+    missing = sorted(map(str, [*loading["missing_keys"], *loading["mismatched_keys"]]))
     if complete and missing:
         raise AudioBertInputError(
-            f"'{name}' lacks {len(missing)} of the weights of {type(model).__name__} (first: {missing[0]}); it is a "
-            f"checkpoint of another kind of model. Give one saved as {type(model).__name__}."
+            f"'{name}' lacks {len(missing)} of the weights of {type(model).__name__}, or has them in another shape "
+            f"(first: {missing[0]}); it is a checkpoint of another kind of model. Give one saved as "
+            f"{type(model).__name__}."
         )
     return model
 
