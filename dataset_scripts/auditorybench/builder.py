@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -84,7 +85,7 @@ class AuditoryBenchConfig(datasets.BuilderConfig):
         return f"{self.name}-{digest.hexdigest()[:16]}"
 
 
-class AuditoryBench(datasets.GeneratorBasedBuilder):
+class AuditoryBench(datasets.ArrowBasedBuilder):
     """AuditoryBench (arXiv 2409.08199) in the row schema of this package, from verified files."""
 
     BUILDER_CONFIG_CLASS = AuditoryBenchConfig
@@ -101,7 +102,7 @@ class AuditoryBench(datasets.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        # Everything is read here and not in _generate_examples, where datasets would hide our errors in its own.
+        # Everything is read here and not in _generate_tables, where datasets would hide our errors in its own.
         tasks = {task: self._read_task(task, dl_manager) for task in tasks_of(self.config.name)}
         for task, splits in tasks.items():
             _refuse_leaked_train(task, splits, self.config)
@@ -115,10 +116,9 @@ class AuditoryBench(datasets.GeneratorBasedBuilder):
             generators.append(datasets.SplitGenerator(name=name, gen_kwargs={"blocks": blocks}))
         return generators
 
-    def _generate_examples(self, blocks: list[list[dict]]) -> Iterator[tuple[str, dict]]:
+    def _generate_tables(self, blocks: list[list[dict]]) -> Iterator[tuple[str, pa.Table]]:
         for block in blocks:
-            for row in block:
-                yield row["id"], row
+            yield block[0]["id"], pa.Table.from_pylist(block, schema=FEATURES.arrow_schema)
 
     def _read_task(self, task: str, dl_manager) -> dict[str, list[dict]]:
         """Return the rows of each split of one task, from the local folder or a verified download."""

@@ -47,8 +47,9 @@ def push_folder(folder: str | Path, repository: str, *, private: bool = False, e
     except HFValidationError as error:
         raise AudioBertInputError(f"'{repository}' is not the name of a repository: {error}") from error
     except HfHubHTTPError as error:
+        reason = str(error).rstrip(". \n")
         raise AudioBertInputError(
-            f"the Hub at {api.endpoint} refused the upload to '{repository}': {error}. Log in with 'hf auth login' "
+            f"the Hub at {api.endpoint} refused the upload to '{repository}': {reason}. Log in with 'hf auth login' "
             f"(or set HF_TOKEN) as someone who may write there."
         ) from error
     except (_TRANSPORT_ERROR, OSError) as error:
