@@ -463,7 +463,7 @@ def test_settings_that_mean_nothing_are_refused(parts, settings, message):
 
 
 def test_parts_that_do_not_belong_together_are_refused(parts, tmp_path):
-    with pytest.raises(AudioBertInputError, match="there is no folder './nowhere'"):
+    with pytest.raises(AudioBertInputError, match=r"there is no folder .\./nowhere'"):
         AudioBertForMaskedLM.from_parts(parts.language_model, parts.span_detector, parts.clap, "./nowhere")
-    with pytest.raises(AudioBertInputError, match="lacks .* of the weights of BertForTokenClassification"):
+    with pytest.raises(AudioBertInputError, match=r"lacks .* of the weights of BertForTokenClassification"):
         AudioBertForMaskedLM.from_parts(parts.language_model, parts.language_model, parts.clap, parts.audio_encoder)
