@@ -47,7 +47,7 @@ def label_words(tokenizer, row: dict) -> dict[int, list[str]]:
     }
 
 
-@pytest.mark.parametrize("mask_token", ["[MASK]", "<mask>"])
+@pytest.mark.parametrize("mask_token", ["[MASK]", "<m>", "<a long mask token>"])
 def test_the_words_of_a_span_are_labelled_whatever_the_mask_token_is_called(parts, mask_token):
     tokenizer = AutoTokenizer.from_pretrained(parts.language_model, mask_token=mask_token)
     sentence = "A [MASK] makes a loud meow sound xyz."

@@ -24,7 +24,13 @@ def benchmark(tmp_path_factory) -> Path:
 
 
 def load(folder: Path):
-    return AutoModelForMaskedLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    """The model with larger weights, so that one token more or less, such as padding, changes its answers."""
+    model = AutoModelForMaskedLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8.0)
+    return model, AutoTokenizer.from_pretrained(folder)
 
 
 def animal_row(sentence: str, answer: str, row_id: str = "asr-1") -> dict:
@@ -68,8 +74,8 @@ def test_only_the_likeliest_piece_at_every_mask_is_right(parts, family):
         pieces = logits[list(question.gap)].argmax(dim=-1).tolist()
         best.append(type(question)(**{**vars(question), "answer": pieces}))
         one_wrong.append(type(question)(**{**vars(question), "answer": [*pieces[:-1], (pieces[-1] + 1) % 60]}))
-    assert judge(model, tokenizer, best, batch_size=5) == {None: [True] * 12}
-    assert judge(model, tokenizer, one_wrong, batch_size=5) == {None: [False] * 12}
+    assert judge(model, tokenizer, best, batch_size=12) == {None: [True] * 12}
+    assert judge(model, tokenizer, one_wrong, batch_size=12) == {None: [False] * 12}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -83,7 +89,7 @@ def test_the_pitch_answer_is_the_larger_of_two_logits_whatever_stands_beside_the
         with torch.inference_mode():
             logits = model(**inputs).logits[inputs["input_ids"] == tokenizer.mask_token_id][0]
         expected.append((row["answer"] == "higher") == bool(logits[higher] > logits[lower]))
-    for batch_size in (1, 7):
+    for batch_size in (1, 18):
         assert judge(model, tokenizer, questions_of(rows, tokenizer, 60), batch_size) == {None: expected}
 
 
