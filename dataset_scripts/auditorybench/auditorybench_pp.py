@@ -19,7 +19,7 @@ from .downloading import download_files
 from .export import BenchmarkDescription
 from .features import FEATURES
 from .rows import make_row
-from .sources import source_name
+from .sources import read_source, source_name
 
 
 __all__ = ["DECLARED_COLUMNS", "PP_REPOSITORY", "PP_ROWS", "load_auditorybench_pp", "pp_description"]
@@ -71,7 +71,7 @@ def load_auditorybench_pp(
     tasks = {}
     for task, path in paths.items():
         name = str(path) if data_dir is not None else f"{PP_REPOSITORY}/{task}/test.csv"
-        rows = _read_task(Path(path).read_bytes(), name, task, roles)
+        rows = _read_task(read_source(path), name, task, roles)
         if (verify or data_dir is None) and len(rows) != PP_ROWS[task]:
             raise AudioBertInputError(
                 f"'{name}' has {len(rows)} rows, {PP_ROWS[task]} were published. Fetch it again."

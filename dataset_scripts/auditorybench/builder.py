@@ -26,6 +26,7 @@ from .sources import (
     check_source,
     find_local_files,
     is_published,
+    read_source,
     tasks_of,
 )
 
@@ -128,7 +129,7 @@ class AuditoryBench(datasets.ArrowBasedBuilder):
             paths = find_local_files(self.config.data_dir, task)
         splits = {}
         for split, path in paths.items():
-            content = Path(path).read_bytes()
+            content = read_source(path)
             if self.config.data_dir is None:
                 splits[split] = _downloaded_rows(content, Path(path), task, split)
             else:
@@ -198,4 +199,4 @@ def _triples(rows: list[dict]) -> Counter:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_source(path)).hexdigest()

@@ -34,7 +34,7 @@ def report_text(report: BenchmarkReport) -> str:
 
 
 def _split_lines(report: SplitReport) -> list[str]:
-    lines = [f"{report.task}, {report.split}: {report.rows:,} rows"]
+    lines = [f"{report.task}, {report.split}: {report.rows:,} rows from {', '.join(report.sources)}"]
     for place, ids in enumerate(report.misplaced_spans, 1):
         which = f"span {place}" if len(report.misplaced_spans) > 1 else "the span"
         lines.append(f"  {which} is not in the sentence: {_rows(ids)}")

@@ -15,11 +15,12 @@ __all__ = ["BenchmarkReport", "SharedRows", "SplitReport", "check_benchmark"]
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What was found in one split. Lists hold row ids.
+    """What was found in one split. Lists hold row ids where nothing else is said.
 
     Attributes:
         task, split (`str`): which rows.
         rows (`int`): how many.
+        sources (`list[str]`): the published files that they come from; one with a sha256 is none that we know.
         duplicates: rows that repeat the answer, spans and sentence of an earlier one.
         repeated_questions: rows that repeat the sentence and answer of an earlier one, perhaps with another span.
         misplaced_spans (`list[list[str]]`): for the first span, the second, …: rows whose sentence lacks it.
@@ -38,6 +39,7 @@ class SplitReport:
     task: str
     split: str
     rows: int
+    sources: list[str]
     duplicates: list[str]
     repeated_questions: list[str]
     misplaced_spans: list[list[str]]
@@ -125,6 +127,7 @@ def _check_split(task: str, split: str, rows: list[dict]) -> SplitReport:
         task=task,
         split=split,
         rows=len(rows),
+        sources=sorted({row["source"] for row in rows}),
         duplicates=_repeats(rows, _triple),
         repeated_questions=_repeats(rows, lambda row: (row["sentence"], row["answer"])),
         misplaced_spans=_misplaced(rows),

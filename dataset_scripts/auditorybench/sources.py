@@ -18,6 +18,7 @@ __all__ = [
     "check_source",
     "find_local_files",
     "is_published",
+    "read_source",
     "source_name",
     "tasks_of",
 ]
@@ -201,6 +202,20 @@ def find_local_files(data_dir: str | Path, task: str, splits: tuple[str, ...] = 
             )
         found[split] = path
     return found
+
+
+def read_source(path: str | Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        AudioBertInputError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise AudioBertInputError(
+            f"cannot read '{path}': {error.strerror}. Make it readable, or fetch it again."
+        ) from error
 
 
 def _candidates(task: str, split: str) -> list[str]:

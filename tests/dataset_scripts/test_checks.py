@@ -55,7 +55,7 @@ def test_rows_without_a_fault_are_reported_without_one():
     assert "no leak" in report_text(report)
     for split in report.splits:
         lists = {name: value for name, value in vars(split).items() if isinstance(value, list)}
-        assert lists.pop("misplaced_spans") == [[]]
+        assert (lists.pop("misplaced_spans"), lists.pop("sources")) == ([[]], ["a test"])
         assert set(map(len, lists.values())) == {0}
 
 
