@@ -88,6 +88,8 @@ def evaluate_model(
     require_mask_token(tokenizer, str(name_or_path))
     model = load_part(AutoModelForMaskedLM, name_or_path).eval()
     require_matching_vocabulary(tokenizer, model, str(name_or_path))
+    if torch.accelerator.is_available():
+        model = model.to(torch.accelerator.current_accelerator())
     questions = questions_of(asked, tokenizer, _longest(tokenizer, model))
     correct = judge(model, tokenizer, questions, batch_size)
     return {
