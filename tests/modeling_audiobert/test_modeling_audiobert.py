@@ -1,51 +1,13 @@
-"""The model through its public surface, on tiny checkpoints of the real classes."""
+"""What the model hears and what comes of it, on tiny checkpoints of the real classes."""
 
 import pytest
 import torch
+from tiny_audiobert import SENTENCES, SPANS, assemble, batch, without_dropout
 from tiny_bank import random_bank
 from tiny_models import LANGUAGE_MODELS, save_audio_encoder, save_language_model
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM
 
-from audiobert import AudioBank, AudioBertForMaskedLM, AudioBertInputError
-
-
-SENTENCES = [
-    "meow is the sound a [MASK] makes.",
-    "i like tea with a [MASK]",
-    "a [MASK] makes the sound of a loud buzz, when you hear it.",
-]
-# "meow" in the first row, "buzz" and "loud" in the last; none in the second.
-SPANS = torch.tensor([[[1, 2], [-1, -1]], [[-1, -1], [-1, -1]], [[8, 9], [9, 10]]])
-NO_SPANS = torch.full((3, 1, 2), -1)
-
-
-def assemble(parts, language_model="bert", seed=7, **settings) -> AudioBertForMaskedLM:
-    folder = parts.language_models.get(language_model, language_model)
-    torch.manual_seed(seed)
-    model = AudioBertForMaskedLM.from_parts(
-        folder, parts.span_detector, parts.clap, parts.audio_encoder, **{"lora_r": 4, "lora_alpha": 8, **settings}
-    )
-    # A fresh adapter changes nothing; here it must.
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if ".lora_B." in name:
-                weight.normal_(std=0.2)
-    model.bank = random_bank(model)
-    return model
-
-
-def batch(parts, language_model="bert", sentences=SENTENCES, **settings):
-    tokenizer = AutoTokenizer.from_pretrained(parts.language_models[language_model])
-    return tokenizer(sentences, return_tensors="pt", **{"padding": True, **settings})
-
-
-def without_dropout(model):
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "dropout_prob"):  # of the sdpa layers of transformers 4.55
-            module.dropout_prob = 0.0
-    return model
+from audiobert import AudioBank, AudioBertForMaskedLM
 
 
 @pytest.fixture(scope="module")
@@ -276,145 +238,6 @@ def test_detected_spans_never_touch_masks_padding_or_sentence_marks(parts):
     assert not inside & special
 
 
-@pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
-def test_saving_and_loading_returns_equal_tensors_logits_bank_and_evidence(parts, tmp_path, language_model):
-    model = assemble(parts, language_model)
-    model.save_pretrained(tmp_path)
-    again = AutoModelForMaskedLM.from_pretrained(tmp_path)
-    before, after = model.state_dict(), again.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert again.bank.clips.equals(model.bank.clips)
-    assert torch.equal(again.bank.keys, model.bank.keys)
-    assert torch.equal(again.bank.values, model.bank.values)
-    inputs = batch(parts, language_model)
-    with torch.no_grad():
-        one, other = model(**inputs), again(**inputs)
-    for name in ("logits", "span_positions", "clip_ids", "similarities"):
-        assert torch.equal(one[name], other[name]), name
-    assert [n for n, p in again.named_parameters() if p.requires_grad] == [
-        n for n, p in model.named_parameters() if p.requires_grad
-    ]
-
-
-def test_a_saved_model_tells_nothing_of_the_writers_machine(parts, tmp_path):
-    assemble(parts).save_pretrained(tmp_path)
-    texts = [path for path in tmp_path.rglob("*") if path.suffix in (".json", ".py")]
-    assert texts
-    assert not [path.name for path in texts if str(parts.clap.parent) in path.read_text(encoding="utf-8")]
-
-
-@pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
-def test_a_training_step_moves_adapter_encoder_and_projection_and_nothing_else(parts, language_model):
-    model = assemble(parts, language_model).train()
-    inputs = batch(parts, language_model)
-    labels = torch.where(inputs["input_ids"] == 4, 18, -100)
-    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=10.0)
-    sounds = torch.randn(2, 64, 32)
-    audio_ids = torch.tensor([[0, -1], [-1, -1], [1, 0]])
-    model(**inputs, labels=labels, span_positions=SPANS, audio_values=sounds, audio_ids=audio_ids).loss.backward()
-    optimizer.step()
-    moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
-    trained = {name for name in before if "lora_" in name or name.startswith(("audio_encoder.", "projection."))}
-    # Its pooler normalises after the last hidden states, which are what is averaged; softmax ignores a key's bias.
-    idle = {name for name in trained - moved if "key.bias" not in name and "k_proj.bias" not in name}
-    assert moved <= trained
-    assert not idle
-
-
-def test_the_loss_is_the_mean_cross_entropy_of_the_labelled_tokens(parts):
-    model = assemble(parts)
-    inputs = batch(parts)
-    labels = torch.where(inputs["input_ids"] == 4, 18, -100)
-    with torch.no_grad():
-        output = model(**inputs, labels=labels, span_positions=SPANS)
-    chosen = output.logits[labels != -100].log_softmax(dim=-1)[:, 18]
-    assert len(chosen) == 3
-    torch.testing.assert_close(output.loss, -chosen.mean())
-
-
-def test_a_batch_in_which_nothing_is_heard_can_be_trained_on(parts):
-    model = assemble(parts).train()
-    inputs = batch(parts)
-    model(**inputs, labels=inputs["input_ids"], span_positions=NO_SPANS).loss.backward()
-    gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]
-    assert gradients
-    assert all(gradient is not None and not gradient.any() for gradient in gradients)
-
-
-@pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
-def test_gradient_checkpointing_gives_the_same_gradients(parts, language_model):
-    model = without_dropout(assemble(parts, language_model)).train()
-    inputs = batch(parts, language_model)
-
-    def gradients():
-        model.zero_grad()
-        model(**inputs, labels=inputs["input_ids"], span_positions=SPANS).loss.backward()
-        return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
-
-    plain = gradients()
-    model.gradient_checkpointing_enable()
-    assert model.is_gradient_checkpointing
-    checkpointed = gradients()
-    assert plain.keys() == checkpointed.keys()
-    assert any("lora_A" in name and gradient.any() for name, gradient in plain.items())
-    for name, gradient in plain.items():
-        scale = gradient.abs().max().item()
-        torch.testing.assert_close(checkpointed[name], gradient, atol=1e-5 * max(scale, 1.0), rtol=1e-4)
-
-
-def test_a_bank_made_by_another_encoder_is_refused(parts):
-    model = assemble(parts)
-    bank = model.bank
-    for fingerprints in (("another", bank.value_fingerprint), (bank.key_fingerprint, "another")):
-        foreign = AudioBank(bank.clips, bank.keys, bank.values, *fingerprints)
-        with pytest.raises(AudioBertInputError, match=r"made by .* another, this model's .*bank build"):
-            model.bank = foreign
-
-
-def test_values_are_refused_once_the_encoder_was_trained_until_they_are_refreshed(parts, tmp_path):
-    model = assemble(parts)
-    inputs = batch(parts)
-    with torch.no_grad():
-        next(model.audio_encoder.parameters()).add_(1.0)
-        with pytest.raises(AudioBertInputError, match="values of the audio bank"):
-            model(**inputs, span_positions=SPANS)
-        model.save_pretrained(tmp_path)
-        with pytest.raises(AudioBertInputError, match="values of the audio bank"):
-            AutoModelForMaskedLM.from_pretrained(tmp_path)(**inputs, span_positions=SPANS)
-        model.refresh_values(torch.randn(len(model.bank), model.bank.values.shape[1]))
-        refreshed = model(**inputs, span_positions=SPANS)
-        model.save_pretrained(tmp_path)
-        again = AutoModelForMaskedLM.from_pretrained(tmp_path)(**inputs, span_positions=SPANS)
-    assert torch.equal(refreshed.logits, again.logits)
-
-
-def test_missing_weights_are_refused_instead_of_drawn_at_random(parts, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    assemble(parts).save_pretrained(tmp_path)
-    weights = load_file(tmp_path / "model.safetensors")
-    kept = {name: weight for name, weight in weights.items() if "lora_B" not in name}
-    assert len(kept) < len(weights)
-    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(AudioBertInputError, match=r"lacks .*lora_B"):
-        AutoModelForMaskedLM.from_pretrained(tmp_path)
-
-
-def test_the_bank_stays_with_the_model_wherever_it_is_placed(parts, tmp_path):
-    model = assemble(parts)
-    inputs = batch(parts)
-    model.save_pretrained(tmp_path)
-    placed = AutoModelForMaskedLM.from_pretrained(tmp_path, device_map={"": "cpu"})
-    with torch.no_grad():
-        expected = model(**inputs, span_positions=SPANS)
-        for moved in (placed, model.to("cpu"), model.to(torch.float64)):
-            output = moved(**inputs, span_positions=SPANS)
-            assert torch.equal(output.clip_ids, expected.clip_ids)
-            torch.testing.assert_close(output.logits.float(), expected.logits, atol=1e-5, rtol=1e-4)
-
-
 def test_hidden_states_and_tuples_are_returned_when_asked_for(parts):
     model = assemble(parts)
     inputs = batch(parts)
@@ -424,46 +247,3 @@ def test_hidden_states_and_tuples_are_returned_when_asked_for(parts):
     assert len(output.hidden_states) == 3
     assert output.hidden_states[0].shape == (*inputs["input_ids"].shape, 32)
     assert torch.equal(as_tuple[0], output.logits)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        ({"span_positions": torch.tensor([[[1, 99]]] * 3)}, "tokens 1 to 99"),
-        ({"span_positions": torch.tensor([[[2, 2]]] * 3)}, "tokens 2 to 2"),
-        ({"span_positions": torch.zeros(2, 1, 2).long()}, r"must be \(3, num_spans, 2\)"),
-        ({"span_positions": SPANS, "clip_ids": torch.full((3, 2), 9)}, "names clip 9, but the audio bank has 5"),
-        ({"span_positions": SPANS, "clip_ids": torch.zeros(3, 1).long()}, "clip_ids of shape"),
-        ({"span_positions": SPANS, "audio_values": torch.zeros(2, 64, 32)}, "need audio_ids"),
-        ({"span_positions": SPANS, "audio_values": torch.zeros(3, 1, 64, 32)}, "one sound for each span"),
-    ],
-    ids=["beyond the row", "empty span", "rows", "no such clip", "clips of spans", "which sound", "sounds of spans"],
-)
-def test_inputs_that_do_not_fit_are_named(parts, inputs, message):
-    model = assemble(parts)
-    with pytest.raises(AudioBertInputError, match=message):
-        model(**batch(parts), **inputs)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"injection": "ad"}, "injection='ad' is not known.*add, replace"),
-        ({"query_template": "the sound"}, "query_template='the sound'"),
-        ({"query_template": "{span} of {other}"}, "no other brace"),
-        ({"max_spans": 0}, "max_spans=0 is too small"),
-        ({"min_similarity": 2.0}, "min_similarity=2.0 lies outside"),
-        ({"lora_target_modules": ["nothing"]}, "no linear layer is named nothing"),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_settings_that_mean_nothing_are_refused(parts, settings, message):
-    with pytest.raises(AudioBertInputError, match=message):
-        assemble(parts, **settings)
-
-
-def test_parts_that_do_not_belong_together_are_refused(parts, tmp_path):
-    with pytest.raises(AudioBertInputError, match=r"there is no folder .\./nowhere'"):
-        AudioBertForMaskedLM.from_parts(parts.language_model, parts.span_detector, parts.clap, "./nowhere")
-    with pytest.raises(AudioBertInputError, match=r"lacks .* of the weights of BertForTokenClassification"):
-        AudioBertForMaskedLM.from_parts(parts.language_model, parts.language_model, parts.clap, parts.audio_encoder)
