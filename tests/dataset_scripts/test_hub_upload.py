@@ -31,8 +31,12 @@ def exported(benchmark_folder, tmp_path, monkeypatch):
     # The stand-in takes large files as Git LFS does; Xet, which the real Hub also offers, is a service of its own.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
+    # huggingface_hub below 1.0 keeps offline sessions until it is told to make new ones.
+    forget_sessions = getattr(huggingface_hub, "configure_http_backend", lambda: None)
+    forget_sessions()
     export_by_name("auditorybench", tmp_path / "out", benchmark_folder, repository="me/bench")
-    return tmp_path / "out"
+    yield tmp_path / "out"
+    forget_sessions()
 
 
 def files_of(folder) -> dict[str, bytes]:
