@@ -44,6 +44,8 @@ INSTALL_REQUIRES = [
     "pyyaml>=6.0.1",  # 6.0 does not build with Cython 3
     "typer>=0.16",  # older ones break with click 8.2
     "rich>=13",
+    "jinja2>=3.1",  # huggingface-hub renders cards with it, without asking for it
+    "packaging>=23",
     "tqdm>=4.66.3",  # datasets asks for it
 ]
 
