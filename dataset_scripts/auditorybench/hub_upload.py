@@ -15,8 +15,10 @@ __all__ = ["push_folder"]
 _TRANSPORT_ERROR = HfHubHTTPError.__bases__[0]
 
 
-def push_folder(folder: str | Path, repository: str, *, private: bool = False, endpoint: str | None = None) -> str:
+def push_folder(folder: str | Path, repository: str, *, private: bool = False) -> str:
     """Upload an exported folder as a dataset repository, in one commit that replaces its earlier data files.
+
+    The Hub is the one of the environment: `HF_ENDPOINT`, `HF_TOKEN`, or who is logged in.
 
     Args:
         folder (`str` or `Path`):
@@ -25,8 +27,6 @@ def push_folder(folder: str | Path, repository: str, *, private: bool = False, e
             `USER/NAME`; created when it does not exist.
         private (`bool`, defaults to False):
             Create it as a private one. An existing repository stays as it is.
-        endpoint (`str`, *optional*):
-            Address of a Hub; by default `HF_ENDPOINT`, or huggingface.co.
 
     Returns:
         `str`: the address of the commit.
@@ -34,7 +34,7 @@ def push_folder(folder: str | Path, repository: str, *, private: bool = False, e
     Raises:
         AudioBertInputError: the name is no repository's, the Hub cannot be reached, or it refuses.
     """
-    api = HfApi(endpoint=endpoint)
+    api = HfApi()
     try:
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
         commit = api.upload_folder(

@@ -1,5 +1,6 @@
 """Upload to a stand-in for the Hub on 127.0.0.1, and loading from it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -39,14 +40,22 @@ def exported(benchmark_folder, tmp_path, monkeypatch):
     forget_sessions()
 
 
+@contextlib.contextmanager
+def hub(state: HubState):
+    """The stand-in, as the Hub that huggingface_hub talks to."""
+    with serving(hub_handler(state)) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        yield address
+
+
 def files_of(folder) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_what_is_pushed_is_the_export_and_loads_from_the_hub(exported, tmp_path):
     state = HubState(token="hf_right")
-    with serving(hub_handler(state)) as address:
-        assert push_folder(exported, "me/bench", private=True, endpoint=address).endswith(COMMIT)
+    with hub(state) as address:
+        assert push_folder(exported, "me/bench", private=True).endswith(COMMIT)
         assert state.files == files_of(exported)
         assert state.repository["type"] == "dataset"
         assert state.repository.get("private") or state.repository.get("visibility") == "private"
@@ -64,10 +73,10 @@ def test_what_is_pushed_is_the_export_and_loads_from_the_hub(exported, tmp_path)
 
 def test_data_files_of_an_earlier_upload_do_not_stay(exported):
     state = HubState(token="hf_right")
-    with serving(hub_handler(state)) as address:
+    with hub(state):
         state.files |= {"data/old/test.parquet": b"old", "notes.txt": b"mine"}
         state.repository = {"name": "bench"}
-        push_folder(exported, "me/bench", endpoint=address)
+        push_folder(exported, "me/bench")
     assert state.files == files_of(exported) | {"notes.txt": b"mine"}
 
 
@@ -83,13 +92,14 @@ def test_a_refused_upload_changes_nothing_and_says_why(exported, monkeypatch, re
     monkeypatch.setenv("HF_TOKEN", token)
     state = HubState(token="hf_right")
     with (
-        serving(hub_handler(state)) as address,
+        hub(state),
         pytest.raises(AudioBertInputError, match=message),
     ):
-        push_folder(exported, repository, endpoint=address)
+        push_folder(exported, repository)
     assert state.files == {}
 
 
-def test_a_hub_that_is_not_there_is_named_with_the_way_out(exported):
+def test_a_hub_that_is_not_there_is_named_with_the_way_out(exported, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(AudioBertInputError, match=r"(?s)could not reach the Hub at http://127.0.0.1:9 .*data export"):
-        push_folder(exported, "me/bench", endpoint="http://127.0.0.1:9")
+        push_folder(exported, "me/bench")
