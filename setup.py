@@ -37,6 +37,7 @@ INSTALL_REQUIRES = [
     "huggingface-hub>=0.34",  # transformers 4.55 asks for it
     "librosa>=0.10.2",
     "soundfile>=0.12.1",  # librosa 0.10.2 asks for it
+    "soxr>=0.3.7",  # librosa 0.10.2 resamples with it too
     "safetensors>=0.4.3",  # transformers 4.55 asks for it
     "numpy>=1.26",  # optimum-habana and laion-clap still need numpy 1
     "pyarrow>=17",
