@@ -234,7 +234,9 @@ def _load_or_make(recipe: AudioEncoderRecipe, labels: list[str]):
     feature_extractor = ASTFeatureExtractor(
         sampling_rate=sampling_rate, num_mel_bins=shape.num_mel_bins, max_length=shape.max_length
     )
-    return ASTForAudioClassification(ASTConfig(**settings, **names)), feature_extractor
+    # The default, 0.02, is meant for a width of 768; a small encoder starts all but mute with it and learns slowly.
+    config = ASTConfig(initializer_range=shape.hidden_size**-0.5, **settings, **names)
+    return ASTForAudioClassification(config), feature_extractor
 
 
 def _accuracies(trainer: AudioEncoderTrainer, rows: LabelRows) -> dict[str, float | int | None]:

@@ -99,7 +99,9 @@ def new_clap(
     settings = dict(vars(tower))
     settings["patch_stride"] = [tower.patch_size] * 2
     settings["hidden_size"] = tower.patch_embeds_hidden_size * 2 ** (len(tower.depths) - 1)
-    audio_config = ClapAudioConfig(num_mel_bins=window.feature_size, **settings)
+    # By transformers' rule weights are drawn with a deviation of 1 / sqrt(8 * hidden_size), which leaves a small tower
+    # all but mute, and slow to learn; the square root of 8 gives 1 / sqrt(hidden_size).
+    audio_config = ClapAudioConfig(num_mel_bins=window.feature_size, initializer_factor=8**0.5, **settings)
     clap = ClapModel(
         ClapConfig(
             text_config=text_config.to_dict(), audio_config=audio_config.to_dict(), projection_dim=projection_dim

@@ -1,5 +1,6 @@
 """Training of CLAP, which finds the clip for a span (arXiv 2409.08199, equations 1 to 3)."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,17 @@ from .spectrogram_masking import SpectrogramMasking, augment
 from .training_run import run_training, seed_folders, start_run, training_arguments
 
 
-__all__ = ["CaptionRows", "ClapCollator", "ClapRecipe", "ClapTrainer", "contrastive_loss", "train_clap"]
+__all__ = [
+    "CaptionRows",
+    "ClapCollator",
+    "ClapRecipe",
+    "ClapTrainer",
+    "caption_spans",
+    "contrastive_loss",
+    "train_clap",
+]
+
+_HEARD = re.compile(r"\b[a-z]{3,}ing\b")
 
 
 @dataclass
@@ -50,10 +61,10 @@ class ClapRecipe:
         audio_tower (`ClapAudioTower`), window (`ClapWindow`), projection_dim (`int`): the shape of a new CLAP.
         temperature (`float`, *optional*): the paper's tau; by default the CLAP's own, 0.07 for a new one.
         learn_temperature (`bool`): whether tau is trained, one for each direction.
-        same_label_negatives (`bool`): whether other rows of a batch with the same label (or caption) count as wrong
+        same_label_negatives (`bool`): whether other rows of a batch with the same label or text count as wrong
             answers. The paper's equations count them; right for captions that describe one clip each.
-        query_template (`str`, *optional*): a second text for each clip, from its label, as AudioBERT will ask; null
-            for the captions alone.
+        query_template (`str`, *optional*): makes more texts for each clip, as AudioBERT will ask: from its label, and
+            from what is heard by its caption ("mooing" of "a cow mooing"); null for the captions alone.
         validation_share (`float`): share of the recordings that is held out to measure retrieval.
         text_learning_rate (`float`, *optional*): of the text tower's language model, where it should differ from
             `training.learning_rate`; 0 freezes it.
@@ -92,36 +103,44 @@ class ClapRecipe:
 
 
 class CaptionRows(Dataset):
-    """One row for each text of each clip: its caption, and the query that its label makes.
+    """One row for each text of each clip: its caption, and the queries that its label and caption make.
 
     Args:
-        clips (`Sequence[Clip]`): with captions.
-        features (`AudioFeatureCache`): of the same clips.
-        query_template (`str`, *optional*): with `{span}` for the label.
+        features (`AudioFeatureCache`): of clips with captions.
+        query_template (`str`, *optional*): with `{span}` for the label, or for what the caption says is heard.
     """
 
-    def __init__(self, clips: Sequence[Clip], features: AudioFeatureCache, query_template: str | None):
+    def __init__(self, features: AudioFeatureCache, query_template: str | None):
         self.features = features
         numbers: dict[str, int] = {}
-        self.rows: list[tuple[int, str, int]] = []
-        for index, clip in enumerate(clips):
+        self.rows: list[tuple[int, str, tuple[int, int]]] = []
+        for index, clip in enumerate(features.clips):
+            meaning = numbers.setdefault(clip.label or clip.caption, len(numbers))
             texts = [clip.caption]
-            if query_template and clip.label:
-                texts.append(query_template.format(span=clip.label))
-            number = numbers.setdefault(clip.label or clip.caption, len(numbers))
-            self.rows.extend((index, text, number) for text in dict.fromkeys(texts))
+            if query_template:
+                texts += [query_template.format(span=span) for span in caption_spans(clip)]
+            for text in dict.fromkeys(texts):
+                self.rows.append((index, text, (meaning, numbers.setdefault(text, len(numbers)))))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        index, text, number = self.rows[position]
-        return {"input_features": self.features[index], "text": text, "same": number}
+        index, text, same = self.rows[position]
+        return {"input_features": self.features[index], "text": text, "same": same}
+
+
+def caption_spans(clip: Clip) -> list[str]:
+    """Return what of a clip a sentence might name: its label, and the caption's words in -ing ("roaring")."""
+    words = _HEARD.findall(clip.caption.lower()) if clip.caption else []
+    return [span for span in dict.fromkeys([clip.label, *words]) if span]
 
 
 @dataclass
 class ClapCollator:
-    """Rows to a batch: `input_ids`, `attention_mask`, `input_features`, and `same`, equal numbers for one meaning."""
+    """Rows to a batch: `input_ids`, `attention_mask`, `input_features`, and `same` of shape `(batch_size, 2)`, with
+    equal numbers in a column for rows of one label (without labels, one caption), and for rows of one text.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int
@@ -154,8 +173,8 @@ def contrastive_loss(
         audio_embeddings, text_embeddings (`torch.FloatTensor` of shape `(batch_size, projection_dim)`):
             Of norm 1, so that their products are cosines.
         scales (`tuple`): 1 / tau from clips to texts, and from texts to clips; the paper has one tau.
-        same (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-            Rows with equal numbers do not count as wrong answers for each other.
+        same (`torch.LongTensor` of shape `(batch_size, num_columns)`, *optional*):
+            Rows with equal numbers in any column do not count as wrong answers for each other.
 
     Returns:
         `torch.FloatTensor` of shape `()`.
@@ -167,7 +186,8 @@ def contrastive_loss(
     cosines = audio_embeddings @ text_embeddings.T  # (num_clips, num_texts)
     excluded = torch.zeros_like(cosines, dtype=torch.bool)
     if same is not None:
-        excluded = (same[:, None] == same[None, :]) & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+        alike = (same[:, None, :] == same[None, :, :]).any(dim=-1)
+        excluded = alike & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
     right = torch.arange(len(cosines), device=cosines.device)
     to_texts, to_clips = scales
     from_audio = torch.nn.functional.cross_entropy((cosines * to_texts).masked_fill(excluded, -torch.inf), right)
@@ -268,7 +288,7 @@ def _train_one(recipe: ClapRecipe, seed: int, folder: Path, source: ClipSource) 
         name: AudioFeatureCache(recipe.feature_cache, clips, feature_extractor, source.folder).prepare(f"{name} clips")
         for name, clips in (("training", train_clips), ("held-out", held_out))
     }
-    rows = CaptionRows(train_clips, features["training"], recipe.query_template)
+    rows = CaptionRows(features["training"], recipe.query_template)
     trainer = ClapTrainer(
         recipe=recipe,
         validation=(held_out, features["held-out"]) if any(clip.label for clip in held_out) else None,

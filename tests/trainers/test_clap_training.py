@@ -1,0 +1,216 @@
+"""Training of CLAP: the loss, the text tower's start, learning, and resuming to the same weights."""
+
+import json
+
+import pytest
+import torch
+from tiny_models import save_language_model
+from tiny_sounds import write_clips, write_manifest
+from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, ClapModel, TrainerCallback
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.trainers import clap_training
+from audiobert.trainers.audio_encoding import encode_texts
+from audiobert.trainers.clap_assembly import ClapAudioTower, ClapWindow, copy_text_tower, new_clap, text_tower_config
+from audiobert.trainers.clap_training import ClapRecipe, caption_spans, contrastive_loss, train_clap
+from audiobert.trainers.clip_sources import Clip
+from audiobert.trainers.retrieval_metrics import label_retrieval
+
+
+TOWER = ClapAudioTower(
+    spec_size=64,
+    patch_size=4,
+    window_size=4,
+    patch_embeds_hidden_size=8,
+    depths=[1, 1],
+    num_attention_heads=[2, 2],
+    hidden_dropout_prob=0.1,
+)
+WINDOW = ClapWindow(max_length_s=1, hop_length=160, fft_window_size=512, feature_size=16)
+TRAINING = {"num_train_epochs": 12.0, "per_device_train_batch_size": 6, "learning_rate": 2e-3, "use_cpu": True}
+
+
+def make_recipe(parts, manifest, output_dir, **changes) -> ClapRecipe:
+    settings = {
+        "clips": manifest,
+        "output_dir": output_dir,
+        "text_model": str(parts.language_model),
+        "audio_tower": TOWER,
+        "window": WINDOW,
+        "projection_dim": 16,
+        "validation_share": 0.25,
+        "text_learning_rate": 1e-3,
+        "feature_cache": output_dir.parent / "features",
+        "training": {**TRAINING, **changes.pop("training", {})},
+    }
+    return ClapRecipe(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_clips(tmp_path_factory.mktemp("clips"), per_label=8)
+
+
+@pytest.fixture(scope="module")
+def trained(parts, manifest, tmp_path_factory):
+    """A CLAP trained without interruption, and its metrics."""
+    folder = tmp_path_factory.mktemp("clap") / "run"
+    (metrics,) = train_clap(make_recipe(parts, manifest, folder))
+    return folder, metrics
+
+
+def by_hand(audio, text, scale, same):
+    """Equations 1 to 3 as sums, one row after the other."""
+    total = 0.0
+    for one, other in ((audio, text), (text, audio)):
+        for row in range(len(one)):
+            rivals = [i for i in range(len(one)) if i == row or same[i] != same[row]]
+            exponentials = [torch.exp(scale * one[row] @ other[i]) for i in rivals]
+            total -= torch.log(torch.exp(scale * one[row] @ other[row]) / sum(exponentials))
+    return total / (2 * len(audio))
+
+
+def test_the_loss_is_the_papers_and_rows_of_one_meaning_are_no_rivals():
+    torch.manual_seed(0)
+    audio, text = (torch.nn.functional.normalize(torch.randn(5, 8), dim=1) for _ in range(2))
+    all_different = list(range(5))
+    assert contrastive_loss(audio, text, (10.0, 10.0)) == pytest.approx(by_hand(audio, text, 10.0, all_different))
+    same = [0, 1, 0, 2, 1]
+    expected = by_hand(audio, text, 10.0, same)
+    columns = torch.tensor([[number, row] for row, number in enumerate(same)])
+    assert contrastive_loss(audio, text, (10.0, 10.0), columns) == pytest.approx(expected)
+    assert contrastive_loss(audio, text, (10.0, 10.0), columns.flip(1)) == pytest.approx(expected)
+    assert expected < by_hand(audio, text, 10.0, all_different)
+
+
+def test_a_clip_is_described_by_its_caption_its_label_and_what_is_heard(tmp_path):
+    cow = Clip("a", "a.wav", "a cow mooing at a ring of strings", "cow")
+    assert caption_spans(cow) == ["cow", "mooing"]
+    assert caption_spans(Clip("b", "b.wav", "Bells ringing")) == ["ringing"]
+    assert caption_spans(Clip("c", "c.wav")) == []
+
+
+def test_the_loss_is_symmetric_and_each_direction_has_its_temperature():
+    torch.manual_seed(0)
+    audio, text = (torch.nn.functional.normalize(torch.randn(5, 8), dim=1) for _ in range(2))
+    assert contrastive_loss(audio, text, (3.0, 9.0)) == pytest.approx(contrastive_loss(text, audio, (9.0, 3.0)))
+    assert contrastive_loss(audio, text, (3.0, 9.0)) != pytest.approx(contrastive_loss(audio, text, (9.0, 3.0)))
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("pad_token_id", [0, 1])
+def test_the_text_tower_computes_what_the_language_model_computes(tmp_path, family, pad_token_id):
+    folder = save_language_model(tmp_path / family, family, pad_token_id=pad_token_id)
+    language_model = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    tower = ClapModel.config_class(text_config=text_tower_config(language_model.config, str(folder)).to_dict())
+    text_model = ClapModel._from_config(tower).text_model.eval()
+    copy_text_tower(language_model, text_model)
+    input_ids = torch.tensor([[2, 8, 9, 20, 3], [2, 8, 3, pad_token_id, pad_token_id]])
+    attention_mask = (input_ids != pad_token_id).long()
+    with torch.no_grad():
+        expected = language_model(input_ids, attention_mask).last_hidden_state
+        output = text_model(input_ids, attention_mask)
+    real = attention_mask.bool()
+    assert torch.allclose(output.last_hidden_state[real], expected[real], atol=1e-5)
+    assert torch.allclose(output.pooler_output, torch.tanh(expected[:, 0]), atol=1e-5)
+
+
+def test_a_tower_and_a_window_that_do_not_fit_are_refused(parts):
+    with pytest.raises(AudioBertInputError, match=r"the window has 501 frames, but spec_size=64 holds 256"):
+        new_clap(str(parts.language_model), TOWER, ClapWindow(**{**vars(WINDOW), "max_length_s": 5}), 16)
+    with pytest.raises(AudioBertInputError, match=r"distilbert.*it takes a bert or roberta"):
+        new_clap(str(parts.language_models["distilbert"]), TOWER, WINDOW, 16)
+
+
+def test_a_trained_clap_loads_with_standard_classes_and_finds_held_out_clips_better_than_chance(trained):
+    folder, metrics = trained
+    clap = ClapModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert AutoFeatureExtractor.from_pretrained(folder).max_length_s == 1
+    assert encode_texts(clap, tokenizer, ["cat sound"]).shape == (1, 16)
+    assert metrics == json.loads((folder / "metrics.json").read_text())
+    assert metrics["clips"]["train"] + metrics["clips"]["validation"] == 24
+    assert metrics["validation"]["audio_to_label@1"] > 0.7
+    assert metrics["validation"]["label_precision@1"] > metrics["validation"]["chance_precision@1"]
+    card = (folder / "README.md").read_text()
+    assert "CC0" in card
+    assert str(folder) not in card
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_stopped_and_resumed_gives_the_weights_of_the_uninterrupted_run(
+    parts, manifest, trained, tmp_path, monkeypatch
+):
+
+    folder, metrics = trained
+    recipe = make_recipe(parts, manifest, tmp_path / "run")
+
+    class Stopped(clap_training.ClapTrainer):
+        def __init__(self, **arguments):
+            super().__init__(**arguments, callbacks=[StopAt(metrics["steps"] // 2 + 1)])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clap_training, "ClapTrainer", Stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_clap(recipe)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    (resumed,) = train_clap(recipe)
+    assert resumed["steps"] == metrics["steps"]
+    one, other = (ClapModel.from_pretrained(path).state_dict() for path in (folder, tmp_path / "run"))
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_training_goes_on_from_a_clap_and_a_frozen_text_tower_and_temperature_do_not_move(parts, manifest, tmp_path):
+    before = ClapModel.from_pretrained(parts.clap).state_dict()
+    recipe = make_recipe(
+        parts,
+        manifest,
+        tmp_path / "run",
+        clap=str(parts.clap),
+        text_learning_rate=0.0,
+        temperature=0.05,
+        learn_temperature=False,
+        training={"num_train_epochs": 1.0},
+    )
+    train_clap(recipe)
+    after = ClapModel.from_pretrained(tmp_path / "run").state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert after["logit_scale_a"].exp().item() == pytest.approx(20.0)
+    assert after["logit_scale_t"].exp().item() == pytest.approx(20.0)
+    assert not {name for name in moved if name.startswith(("text_model.embeddings", "text_model.encoder"))}
+    trainable = {name for name in before if name.startswith(("audio_projection", "text_projection", "audio_model"))}
+    fixed = {name for name in trainable if name.endswith("relative_position_index")}
+    assert trainable - fixed <= moved
+
+
+def test_clips_without_captions_and_a_missing_manifest_are_refused(parts, tmp_path):
+    manifest = write_clips(tmp_path / "clips", per_label=1)
+    rows = [{"id": "a", "path": "hum/0.wav", "caption": "a hum"}, {"id": "b", "path": "rain/0.wav"}]
+    uncaptioned = write_manifest(manifest.parent, rows, "uncaptioned.csv")
+    with pytest.raises(AudioBertInputError, match=r"1 of the 2 clips of .*uncaptioned.csv' have no caption .*'b'"):
+        train_clap(make_recipe(parts, uncaptioned, tmp_path / "run"))
+    with pytest.raises(AudioBertInputError, match="'clips' is not set"):
+        train_clap(make_recipe(parts, None, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_retrieval_by_label_agrees_with_a_case_worked_by_hand():
+    similarities = torch.tensor([[0.9, 0.1, 0.8, 0.2], [0.3, 0.7, 0.6, 0.5]])
+    measured = label_retrieval(similarities, ["cat", "dog"], ["cat", "dog", "dog", None])
+    assert measured["label_precision@1"] == 1.0
+    assert measured["label_precision@5"] == 1.0
+    assert measured["audio_to_label@1"] == pytest.approx(2 / 3)
+    assert measured["chance_precision@1"] == pytest.approx((1 / 4 + 2 / 4) / 2)
+    measured = label_retrieval(similarities, ["dog", "cat"], ["cat", "dog", "dog", None])
+    assert measured["label_precision@1"] == 0.0
+    assert measured["label_precision@5"] == pytest.approx((1 / 2 + 0) / 2)
+    assert measured["label_precision@5_by_clip"] == pytest.approx((2 * 1 / 2 + 0) / 3)
