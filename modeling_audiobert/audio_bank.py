@@ -273,7 +273,8 @@ def _checked_clips(clips: pa.Table) -> pa.Table:
 def _bank_file(folder_or_repo: str, name: str, subfolder: str, hub_kwargs: dict) -> str:
     try:
         return cached_file(folder_or_repo, name, subfolder=subfolder, **hub_kwargs)
-    except OSError as error:
+    # ValueError: what huggingface_hub below 1.0 says of a path that does not exist, as it is no repository id either.
+    except (OSError, ValueError) as error:
         raise AudioBertInputError(
             f"there is no audio bank at '{folder_or_repo}{'/' + subfolder if subfolder else ''}': its file '{name}' "
             f'could not be had ({str(error).splitlines()[0]}). Build one with "audiobert bank build".'
