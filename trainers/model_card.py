@@ -92,5 +92,11 @@ def _text(value: Any) -> str:
 
 
 def _without_folder(value: Any) -> Any:
-    is_path = isinstance(value, Path) or (isinstance(value, str) and Path(value).exists())
-    return Path(value).name if is_path else value
+    return Path(value).name if isinstance(value, Path) or (isinstance(value, str) and _exists(value)) else value
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long to be a path, or with a null character in it
+        return False
