@@ -37,8 +37,10 @@ def test_a_span_is_found_as_a_reader_would(sentence, span, found):
     assert sentence[start:end] == found
 
 
-def test_whole_words_go_before_an_earlier_place_inside_a_word():
-    assert locate_span("The catfish fears the cat.", "cat") == (22, 25)
+@pytest.mark.parametrize("longer", ["catfish", "tomcat", "concatenate"])
+def test_whole_words_go_before_an_earlier_place_inside_a_word(longer):
+    sentence = f"The {longer} fears the cat."
+    assert locate_span(sentence, "cat") == (len(sentence) - 4, len(sentence) - 1)
 
 
 def test_the_first_of_several_places_is_taken():
