@@ -1,25 +1,17 @@
-"""Model cards."""
+"""Cards with the facts of a run."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
+from audiobert.trainers.detector_training import DetectorRecipe
 from audiobert.trainers.model_card import CardFacts, write_model_card
 
 
-@dataclass
-class Recipe:
-    kind: ClassVar[str] = "test"
-    output_dir: Path
-
-
-def test_a_card_tells_long_facts_in_full_and_paths_by_their_last_part(tmp_path):
-    licences = ", ".join(f"a licence with a long name, number {number}" for number in range(200))
-    facts = {"licences": licences, "base": str(tmp_path), "rows": None, "share": 0.25}
-    card = CardFacts("Title", "Summary.", "Limits.", Recipe(tmp_path / "run"), facts, metrics={"f1": 0.5})
+def test_facts_of_any_length_are_told_and_unknown_ones_said_to_be_and_folders_are_not_named(tmp_path):
+    licences = ", ".join(f"licence {number} (1)" for number in range(200))
+    facts = {"licences": licences, "nothing": None, "data": Path(tmp_path / "bench"), "base": str(tmp_path)}
+    card = CardFacts("A title", "A summary.", "Everything.", DetectorRecipe(), facts, {"accuracy": 0.5})
     text = write_model_card(tmp_path, card).read_text(encoding="utf-8")
-    assert licences in text
-    assert f"base: {tmp_path.name}\n" in text
+    assert f"- licences: {licences}" in text
+    assert "- nothing: not recorded" in text
+    assert "- data: bench" in text
     assert str(tmp_path) not in text
-    assert "rows: not recorded\n" in text
-    assert "share: 0.2500\n" in text
