@@ -213,6 +213,11 @@ def test_what_is_no_source_is_refused_with_the_way_out(arguments, message):
         load_dataset("auditorybench", PITCH, **arguments)
 
 
+def test_the_builders_of_datasets_itself_are_found_as_before(tmp_path):
+    (tmp_path / "train.csv").write_text("a,b\n1,2\n")
+    assert load_dataset("csv", data_dir=str(tmp_path), split="train").to_list() == [{"a": 1, "b": 2}]
+
+
 def test_unknown_tasks_and_splits_are_refused(benchmark_folder):
     with pytest.raises(audiobert.AudioBertInputError, match=r"has no task 'pitch'\. Choose one of: animal_sound"):
         load_auditorybench("pitch", "test", benchmark_folder)
