@@ -79,6 +79,9 @@ class AudioBertPreTrainedModel(PreTrainedModel):
         for sub_config in self.config.sub_configs:
             # Where the parts came from is a fact of this machine, not of the model.
             getattr(self.config, sub_config)._name_or_path = ""
+        # The model's and the configuration's classes are added by transformers, the processor's is not.
+        known = getattr(self.config, "auto_map", None) or {}
+        self.config.auto_map = {**known, "AutoProcessor": "processing_audiobert.AudioBertProcessor"}
         with staged_folder(save_directory) as stage:
             super().save_pretrained(stage, *args, **kwargs)
             if self.retriever is not None and kwargs.get("is_main_process", True):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import transformers
+from packaging.version import Version
 from transformers import BatchEncoding, ProcessorMixin
 
 from .errors import AudioBertInputError
@@ -21,9 +23,11 @@ class AudioBertProcessor(ProcessorMixin):
         feature_extractor (`ASTFeatureExtractor` or alike): the audio encoder's.
     """
 
-    attributes = ["tokenizer", "feature_extractor"]  # noqa: RUF012 - transformers 4.55 reads it from the class
-    tokenizer_class = "AutoTokenizer"
-    feature_extractor_class = "AutoFeatureExtractor"
+    if Version(transformers.__version__) < Version("5"):
+        # transformers 5 takes them from the arguments, and warns of the names; this can go once it is the minimum.
+        attributes = ["tokenizer", "feature_extractor"]
+        tokenizer_class = "AutoTokenizer"
+        feature_extractor_class = "AutoFeatureExtractor"
 
     def __init__(self, tokenizer=None, feature_extractor=None):
         super().__init__(tokenizer, feature_extractor)

@@ -29,7 +29,7 @@ class Refuse(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Refuse())
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import AutoModelForMaskedLM, AutoProcessor, AutoTokenizer, pipeline
 folder, texts = sys.argv[1], json.loads(sys.argv[2])
 model = AutoModelForMaskedLM.from_pretrained(folder, trust_remote_code=True)
 inputs = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
@@ -44,8 +44,10 @@ answers = {
 }
 again = AutoModelForMaskedLM.from_pretrained(folder, trust_remote_code=True)
 again.save_pretrained(sys.argv[3])
+spans = AutoProcessor.from_pretrained(folder, trust_remote_code=True)(texts[:1], spans=[[(0, 4)]])["span_positions"]
+found = {"module": type(model).__module__, "spans": spans.tolist(), "logits": logits.double().tolist()}
 with open("answers.json", "w") as stream:
-    json.dump({"module": type(model).__module__, "logits": logits.double().tolist(), "answers": answers}, stream)
+    json.dump({**found, "answers": answers}, stream)
 """
 
 
@@ -80,6 +82,7 @@ def by_hand(folder):
 
 def test_a_saved_folder_works_where_audiobert_is_not_installed(folder, remote):
     assert remote["module"].startswith("transformers_modules.")
+    assert remote["spans"] == [[[1, 2]]]
     output, _ = by_hand(folder)
     assert torch.equal(torch.tensor(remote["logits"], dtype=torch.float64), output.logits.double())
 
