@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import audiobert
-
 
 __all__ = ["rows_digest", "versions"]
 
@@ -23,5 +21,5 @@ def rows_digest(rows: Sequence[dict[str, Any]]) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions that numbers can depend on."""
-    packages = {name: version(name) for name in ("torch", "transformers", "datasets", "tokenizers", "numpy")}
-    return {"audiobert": audiobert.__version__, "python": platform.python_version(), **packages}
+    names = ("audiobert", "torch", "transformers", "datasets", "tokenizers", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
