@@ -1,6 +1,7 @@
 """Session fixtures: tiny parts on disk, and where the real inputs lie."""
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import hypothesis
 import pytest
 
 
-# Before any Hugging Face import: the tests must pass, and fail, the same way on a machine with a network.
+# All before any Hugging Face import. The tests must pass, and fail, the same way on a machine with a network, and
+# leave nothing in the caches of whoever runs them.
 os.environ["HF_HUB_OFFLINE"] = "1"
+_CACHES = tempfile.TemporaryDirectory(prefix="audiobert-tests-")
+os.environ["HF_DATASETS_CACHE"] = f"{_CACHES.name}/datasets"
+os.environ["HF_MODULES_CACHE"] = f"{_CACHES.name}/modules"
 
-from tiny_models import (
+from tiny_models import (  # noqa: E402 - reads these settings when imported
     LANGUAGE_MODELS,
     save_audio_encoder,
     save_clap,
