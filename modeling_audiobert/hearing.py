@@ -7,7 +7,7 @@ import torch
 from .audio_bank import AudioBank
 from .errors import AudioBertInputError
 from .injection import average_clips, pool_audio
-from .retrieval import AudioBertRetriever
+from .retrieval import AudioBertRetriever, longest_query
 from .span_decoding import decode_spans
 
 
@@ -80,10 +80,8 @@ class HearingMixin:
         config = self.config.clap_config
         if not span_texts:
             return torch.zeros(0, config.projection_dim, device=device)
-        # RoBERTa-like towers number positions from pad_token_id + 1 on, so they read that much less.
-        limit = config.max_position_embeddings - (config.pad_token_id or 0) - 1
         retriever = self._require_retriever("retrieve clips")
-        encoding = retriever.encode_queries(span_texts, self.config.query_template, limit)
+        encoding = retriever.encode_queries(span_texts, self.config.query_template, longest_query(config))
         return self.clap_text(**encoding.to(device)).text_embeds
 
     def encode_audio(self, audio_values: torch.FloatTensor) -> torch.FloatTensor:

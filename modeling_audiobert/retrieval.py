@@ -9,7 +9,7 @@ from .audio_bank import AudioBank
 from .errors import AudioBertInputError
 
 
-__all__ = ["AudioBertRetriever"]
+__all__ = ["AudioBertRetriever", "longest_query"]
 
 _BANK_FOLDER = "bank"
 _CLAP_TOKENIZER_FOLDER = "clap_tokenizer"
@@ -123,3 +123,11 @@ class AudioBertRetriever:
 
     def _text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def longest_query(clap_text_config: PretrainedConfig) -> int:
+    """Return how many tokens CLAP's text tower reads.
+
+    RoBERTa-like towers number positions from `pad_token_id` + 1 on, so they read that much less than they have.
+    """
+    return clap_text_config.max_position_embeddings - (clap_text_config.pad_token_id or 0) - 1

@@ -6,6 +6,7 @@ import torch
 from transformers import ClapModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from audiobert.modeling_audiobert.injection import pool_audio
+from audiobert.modeling_audiobert.retrieval import longest_query
 
 from .audio_features import is_longer
 
@@ -108,8 +109,7 @@ def encode_texts(clap: ClapModel, tokenizer: PreTrainedTokenizerBase, texts: Seq
 
 def text_length(clap: ClapModel) -> int:
     """Return how many tokens the text tower has positions for; it starts counting behind its padding token's id."""
-    config = clap.config.text_config
-    return config.max_position_embeddings - (config.pad_token_id or 0) - 1
+    return longest_query(clap.config.text_config)
 
 
 def in_batches(function: Callable[[list], torch.Tensor], entries: Iterable, batch_size: int) -> torch.Tensor:
