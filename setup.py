@@ -47,6 +47,7 @@ INSTALL_REQUIRES = [
     "rich>=13",
     "jinja2>=3.1",  # huggingface-hub renders cards with it, without asking for it
     "packaging>=23",
+    "pillow>=10",  # pictures of sounds
     "tqdm>=4.66.3",  # datasets asks for it
 ]
 

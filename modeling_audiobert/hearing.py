@@ -163,6 +163,9 @@ class HearingMixin:
         self, spans: torch.LongTensor, clip_ids: torch.LongTensor, similarities: torch.FloatTensor | None
     ) -> Heard:
         clip_ids = _as_three_dimensional("clip_ids", clip_ids, spans)
+        return _heard(spans, clip_ids, similarities, clip_ids >= 0, self._clip_values(clip_ids))
+
+    def _clip_values(self, clip_ids: torch.LongTensor) -> torch.FloatTensor:
         bank = self.retriever.bank
         if clip_ids.numel() and int(clip_ids.max()) >= len(bank):
             raise AudioBertInputError(
@@ -171,8 +174,7 @@ class HearingMixin:
             )
         # A bank without clips has no row to look up for "none" either.
         values = bank.values if len(bank) else bank.values.new_zeros(1, bank.values.shape[1])
-        values = values.to(clip_ids.device)[clip_ids.clamp(min=0)]
-        return _heard(spans, clip_ids, similarities, clip_ids >= 0, values)
+        return values.to(clip_ids.device)[clip_ids.clamp(min=0)]
 
     def _hear_sounds(
         self,
@@ -200,7 +202,14 @@ class HearingMixin:
         values = self.encode_audio(audio_values)[audio_ids.clamp(min=0)]
         if clip_ids is None:
             clip_ids = torch.full_like(audio_ids, -1)
-        return _heard(spans, clip_ids, similarities, audio_ids >= 0, values)
+        clip_ids = _as_three_dimensional("clip_ids", clip_ids, spans)
+        found = audio_ids >= 0
+        if bool(((clip_ids >= 0) & ~found).any()):
+            self._note_encoder_changes()
+            self._require_retriever("hear clips").check_fingerprints(self.config)
+            values = torch.where(found.unsqueeze(-1), values, self._clip_values(clip_ids).to(values.dtype))
+            found = found | (clip_ids >= 0)
+        return _heard(spans, clip_ids, similarities, found, values)
 
     def _require_retriever(self, purpose: str) -> AudioBertRetriever:
         if self.retriever is None:

@@ -143,7 +143,8 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
                 Weights of several clips of a span, as a search returns them. Left out, they count alike.
             audio_values (`torch.FloatTensor` of shape `(num_sounds, num_frames, num_mel_bins)` or
                 `(batch_size, num_spans, num_frames, num_mel_bins)`, *optional*):
-                The audio encoder's input features of sounds to hear instead of retrieved clips. The bank is not used.
+                The audio encoder's input features of sounds to hear instead of retrieved clips. The bank is used only
+                for spans that have no sound of `audio_ids`, but a clip of `clip_ids`.
             audio_ids (`torch.LongTensor` of shape `(batch_size, num_spans)` or `(batch_size, num_spans, num_clips)`,
                 *optional*): each span's sounds in three-dimensional `audio_values`, -1 for none. A sound that occurs
                 in several places is so encoded once.

@@ -6,14 +6,14 @@ from typing import Any
 
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from audiobert.modeling_audiobert import AudioFillMaskPipeline
+from audiobert.modeling_audiobert import AudioBertForMaskedLM, AudioFillMaskPipeline
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .masked_sentences import GAP, with_mask_token
 
 
-__all__ = ["fill_masks"]
+__all__ = ["checked_sentence", "fill_masks", "hearing_pipeline", "uniform_answer"]
 
 
 def fill_masks(name_or_path: str | Path, texts: Sequence[str], top_k: int = 5) -> list[dict[str, Any]]:
@@ -31,37 +31,55 @@ def fill_masks(name_or_path: str | Path, texts: Sequence[str], top_k: int = 5) -
     Raises:
         AudioBertInputError: the model cannot be loaded or is no AudioBERT, or a sentence has no mask or is too long.
     """
+    hear = hearing_pipeline(name_or_path)
+    sentences = [checked_sentence(text, hear) for text in texts]
+    answers = hear(sentences, top_k=top_k)
+    if len(sentences) == 1:
+        answers = [answers]
+    return [uniform_answer(sentence, answer) for sentence, answer in zip(sentences, answers, strict=True)]
+
+
+def hearing_pipeline(name_or_path: str | Path) -> AudioFillMaskPipeline:
+    """Return the pipeline of a saved AudioBERT, on the CPU.
+
+    Raises:
+        AudioBertInputError: the model cannot be loaded, or is no AudioBERT.
+    """
     tokenizer = load_part(AutoTokenizer, name_or_path)
-    model = load_part(AutoModelForMaskedLM, name_or_path).eval()
+    model: AudioBertForMaskedLM = load_part(AutoModelForMaskedLM, name_or_path).eval()
     if model.config.model_type != "audiobert":
         raise AudioBertInputError(
             f"'{name_or_path}' is a {model.config.model_type} model, which does not hear. Make an AudioBERT of it: "
             f"audiobert train audiobert --config RECIPE language_model={name_or_path}"
         )
-    sentences = [with_mask_token(text, tokenizer.mask_token)[0] for text in texts]
-    for sentence in sentences:
-        _check(sentence, tokenizer, model.config.get_text_config().max_position_embeddings)
-    answers = AudioFillMaskPipeline(model=model, tokenizer=tokenizer, device="cpu")(sentences, top_k=top_k)
-    if len(sentences) == 1:
-        answers = [answers]
-    return [_uniform(sentence, answer) for sentence, answer in zip(sentences, answers, strict=True)]
+    return AudioFillMaskPipeline(model=model, tokenizer=tokenizer, device="cpu")
 
 
-def _check(sentence: str, tokenizer, limit: int) -> None:
+def checked_sentence(text: str, pipeline: AudioFillMaskPipeline) -> str:
+    """Return a sentence with the tokenizer's mask token in its gaps.
+
+    Raises:
+        AudioBertInputError: it is empty, has no mask, or is longer than the model reads.
+    """
+    tokenizer = pipeline.tokenizer
+    if not text.strip():
+        raise AudioBertInputError(f"the sentence is empty. Write one with {GAP} in the place of one word.")
+    sentence, _ = with_mask_token(text, tokenizer.mask_token)
     if tokenizer.mask_token not in sentence:
         raise AudioBertInputError(
             f"'{sentence[:80]}' has no {GAP}, so there is nothing to predict. Put {GAP} in the place of one word."
         )
     length = len(tokenizer(sentence)["input_ids"])
-    limit = min(limit, tokenizer.model_max_length)
+    limit = min(pipeline.model.config.get_text_config().max_position_embeddings, tokenizer.model_max_length)
     if length > limit:
         raise AudioBertInputError(
             f"'{sentence[:80]}' ... has {length} tokens, but the model reads {limit}. Shorten it."
         )
+    return sentence
 
 
-def _uniform(sentence: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Give a sentence with one mask the shape of one with several."""
+def uniform_answer(sentence: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """Give the pipeline's answer to a sentence with one mask the shape of one with several; add the sentence."""
     lists = {
         name: answer[name] if isinstance(answer[name][0], list) else [answer[name]]
         for name in ("predictions", "hearing_off")
