@@ -1,4 +1,4 @@
-"""A saved AudioBERT to listen with: what each span could hear, and what the model says when it hears something else."""
+"""A saved AudioBERT to listen with: what each span could hear, and the answer when it hears something else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -138,7 +138,9 @@ class Listener:
         root = self.audio_dir.resolve()
         # A bank may come from anybody: its paths must not lead to other files of this machine.
         if not (root / path).resolve().is_relative_to(root):
-            raise AudioBertInputError(f"the path '{path}' of clip '{clip}' leads out of the folder '{self.audio_dir}'.")
+            raise AudioBertInputError(
+                f"the path '{path}' of clip '{clip}' leads out of the folder '{self.audio_dir}'."
+            )
         return read_sound(root / path)
 
     def _position(self, clip: str) -> int:
