@@ -1,37 +1,23 @@
 """The audio bank: clips, the keys they are found by, and the values they inject."""
 
+import copy
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from transformers.utils import cached_file
 
 from .atomic_files import staged_folder
+from .bank_storage import CLIP_SCHEMA, FORMAT, ClipTable, checked_clips, embedding_digest, read_bank, write_embeddings
 from .errors import AudioBertInputError
+from .exact_search import nearest_keys
 
 
 __all__ = ["CLIP_SCHEMA", "AudioBank", "RetrievedClips"]
 
-CLIP_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("caption", pa.string()),
-        ("label", pa.string()),
-        ("path", pa.string()),
-        ("audio", pa.binary()),
-        ("licence", pa.string()),
-        ("duration_seconds", pa.float64()),
-    ]
-)
-_FORMAT = 1
-# More than float32 rounding can change a cosine of vectors of norm 1, of any width in use.
-_ROUGHNESS = 1e-5
+# A key of norm 1 to float32's precision has no greater cosine; a damaged one may.
+_MOST_COSINE = 1 + 1e-4
 
 
 @dataclass
@@ -70,13 +56,9 @@ class AudioBank:
         key_fingerprint: str,
         value_fingerprint: str,
     ):
-        self.clips = _checked_clips(clips)
+        self._clips = ClipTable(checked_clips(clips))
+        _check_shapes(len(clips), keys=keys, values=values)
         for name, tensor in (("keys", keys), ("values", values)):
-            if tensor.ndim != 2 or len(tensor) != len(self.clips):
-                raise AudioBertInputError(
-                    f"an audio bank of {len(self.clips)} clips needs {name} of shape ({len(self.clips)}, dim), not "
-                    f'{tuple(tensor.shape)}. Build it again with "audiobert bank build".'
-                )
             finite = torch.isfinite(tensor).all(dim=1) if tensor.numel() else torch.ones(len(tensor), dtype=torch.bool)
             if not finite.all():
                 raise AudioBertInputError(
@@ -95,9 +77,20 @@ class AudioBank:
         self.values = values.float()
         self.key_fingerprint = key_fingerprint
         self.value_fingerprint = value_fingerprint
+        self._digests: dict[str, str | None] = {"keys": None, "values": None}
+
+    @property
+    def clips(self) -> pa.Table:
+        """The clips, in the columns of `CLIP_SCHEMA`. The sounds in a saved bank are read at the first use."""
+        return self._clips.whole
+
+    @property
+    def descriptions(self) -> pa.Table:
+        """The clips without the column `audio`."""
+        return self._clips.descriptions
 
     def __len__(self) -> int:
-        return self.clips.num_rows
+        return self.descriptions.num_rows
 
     def __repr__(self) -> str:
         return (
@@ -128,7 +121,21 @@ class AudioBank:
         """
         if not 0 <= clip_id < len(self):
             raise AudioBertInputError(f"the audio bank has {len(self)} clips; there is none at position {clip_id}.")
-        return self.clips.drop_columns("audio").slice(clip_id, 1).to_pylist()[0]
+        return self.descriptions.slice(clip_id, 1).to_pylist()[0]
+
+    def with_values(self, values: torch.Tensor, value_fingerprint: str) -> "AudioBank":
+        """Return this bank with other values, as another audio encoder makes them; the keys are the same.
+
+        Raises:
+            AudioBertInputError: there are more or fewer values than clips, or they are not finite.
+        """
+        _check_shapes(len(self), values=values)
+        if not torch.isfinite(values).all():
+            raise AudioBertInputError("the new values of the audio bank are not finite: check the audio encoder.")
+        bank = copy.copy(self)
+        bank.values, bank.value_fingerprint = values.float(), value_fingerprint
+        bank._digests = {**self._digests, "values": None}
+        return bank
 
     def search(self, queries: torch.Tensor, top_k: int = 1, min_similarity: float = -1.0) -> RetrievedClips:
         """Return, for each query, the clips whose keys point most nearly in its direction.
@@ -173,7 +180,13 @@ class AudioBank:
         if len(queries) and found:
             if self.keys.device != queries.device:
                 self.to(queries.device)
-            best, similarities[:, :found] = _nearest(self.keys, queries.float(), found)
+            best, cosines = nearest_keys(self.keys, queries, found)
+            if not (cosines.abs() <= _MOST_COSINE).all():
+                raise AudioBertInputError(
+                    f"keys of the audio bank ({len(self)} clips) are not of norm 1: its file is damaged. Build the "
+                    f'bank again with "audiobert bank build".'
+                )
+            similarities[:, :found] = cosines.clamp(-1.0, 1.0).float()
             clip_ids[:, :found] = best.masked_fill(similarities[:, :found] < min_similarity, -1)
         return RetrievedClips(clip_ids=clip_ids, similarities=similarities)
 
@@ -184,11 +197,13 @@ class AudioBank:
             AudioBertInputError: the folder cannot be written to, or the disk is full.
         """
         with staged_folder(folder) as stage:
-            pq.write_table(self.clips, stage / "clips.parquet")
-            save_file({"keys": self.keys.cpu().contiguous()}, stage / "keys.safetensors")
-            save_file({"values": self.values.cpu().contiguous()}, stage / "values.safetensors")
+            self._clips.write(stage / "clips.parquet")
+            for name in ("keys", "values"):
+                # Taken anew: whoever changed the tensors in place would save a digest that is not theirs.
+                self._digests[name] = embedding_digest(getattr(self, name))
+                write_embeddings(stage / f"{name}.safetensors", name, getattr(self, name), self._digests[name])
             facts = {
-                "format": _FORMAT,
+                "format": FORMAT,
                 "num_clips": len(self),
                 "key_fingerprint": self.key_fingerprint,
                 "value_fingerprint": self.value_fingerprint,
@@ -210,72 +225,42 @@ class AudioBank:
         Raises:
             AudioBertInputError: a file of the bank is missing, damaged, or does not fit the others.
         """
-        place = f"{folder_or_repo}/{subfolder}".rstrip("/")
-        files = {
-            name: _bank_file(str(folder_or_repo), name, subfolder, hub_kwargs)
-            for name in ("bank.json", "clips.parquet", "keys.safetensors", "values.safetensors")
-        }
-        try:
-            facts = json.loads(Path(files["bank.json"]).read_text(encoding="utf-8"))
-            clips = pq.read_table(files["clips.parquet"])
-            keys = load_file(files["keys.safetensors"])["keys"]
-            values = load_file(files["values.safetensors"])["values"]
-            fingerprints = facts["key_fingerprint"], facts["value_fingerprint"]
-        except (ValueError, KeyError, pa.ArrowException, SafetensorError) as error:
-            raise AudioBertInputError(
-                f"the audio bank '{place}' is damaged ({error}). Build it again with \"audiobert bank build\"."
-            ) from error
-        if facts.get("format") != _FORMAT:
-            raise AudioBertInputError(
-                f"the audio bank '{place}' has format {facts.get('format')}, this version of audiobert reads format "
-                f'{_FORMAT}. Build it again with "audiobert bank build", or install the version that wrote it.'
-            )
-        return cls(clips, keys, values, *fingerprints)
+        stored = read_bank(str(folder_or_repo), subfolder, hub_kwargs)
+        bank = cls.__new__(cls)
+        bank._clips = stored.clips
+        bank._digests = stored.digests
+        bank.keys, bank.values = stored.embeddings["keys"], stored.embeddings["values"]
+        bank.key_fingerprint, bank.value_fingerprint = stored.fingerprints
+        _check_shapes(len(bank), **stored.embeddings)
+        return bank
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of the bank's `"keys"` or `"values"`, as it stands in their file's header."""
+        if self._digests[name] is None:
+            self._digests[name] = embedding_digest(getattr(self, name))
+        return self._digests[name]
+
+    def verify(self) -> None:
+        """Read all keys and values, which loading does not.
+
+        Raises:
+            AudioBertInputError: they are not what was saved.
+        """
+        for name in ("keys", "values"):
+            if self._digests[name] not in (None, embedding_digest(getattr(self, name))):
+                raise AudioBertInputError(
+                    f"the {name} of the audio bank ({len(self)} clips) are not those that were saved: the file is "
+                    f'damaged. Build the bank again with "audiobert bank build".'
+                )
 
     def _clip_name(self, fine: torch.Tensor) -> str:
-        return self.clips["id"][int((~fine).nonzero()[0])].as_py()
+        return self.descriptions["id"][int((~fine).nonzero()[0])].as_py()
 
 
-def _nearest(keys: torch.Tensor, queries: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return positions and cosines of the `count` nearest keys of each query, the earlier where two are equal.
-
-    The last bits of a float32 product depend on where in the matrix a key stands, so that two clips with the same key
-    would not be equal. Whatever comes near the last place is therefore compared again, each by itself in float64.
-    """
-    queries = torch.nn.functional.normalize(queries, dim=1)
-    rough = queries @ keys.T
-    near = rough.topk(count, dim=1).values[:, -1:] - _ROUGHNESS
-    width = int((rough >= near).sum(dim=1).max())
-    candidates = rough.topk(width, dim=1).indices.sort(dim=1).values
-    cosines = (keys[candidates].double() * queries.double().unsqueeze(1)).sum(dim=-1).clamp(-1.0, 1.0)
-    order = cosines.argsort(dim=1, descending=True, stable=True)[:, :count]
-    return candidates.gather(1, order), cosines.gather(1, order).float()
-
-
-def _checked_clips(clips: pa.Table) -> pa.Table:
-    missing = [name for name in CLIP_SCHEMA.names if name not in clips.column_names]
-    if missing:
-        raise AudioBertInputError(
-            f"the clips of an audio bank need the columns {', '.join(CLIP_SCHEMA.names)}; missing: "
-            f"{', '.join(missing)}."
-        )
-    clips = clips.select(CLIP_SCHEMA.names).cast(CLIP_SCHEMA)
-    counts = clips["id"].value_counts().to_pylist()
-    twice: Sequence[str] = [entry["values"] for entry in counts if entry["counts"] > 1]
-    if twice:
-        raise AudioBertInputError(
-            f"the clip id '{twice[0]}' occurs more than once in the audio bank ({len(twice)} such ids). Give every "
-            f"clip an id of its own."
-        )
-    return clips
-
-
-def _bank_file(folder_or_repo: str, name: str, subfolder: str, hub_kwargs: dict) -> str:
-    try:
-        return cached_file(folder_or_repo, name, subfolder=subfolder, **hub_kwargs)
-    # ValueError: what huggingface_hub below 1.0 says of a path that does not exist, as it is no repository id either.
-    except (OSError, ValueError) as error:
-        raise AudioBertInputError(
-            f"there is no audio bank at '{folder_or_repo}{'/' + subfolder if subfolder else ''}': its file '{name}' "
-            f'could not be had ({str(error).splitlines()[0]}). Build one with "audiobert bank build".'
-        ) from error
+def _check_shapes(num_clips: int, **embeddings: torch.Tensor) -> None:
+    for name, tensor in embeddings.items():
+        if tensor.ndim != 2 or len(tensor) != num_clips:
+            raise AudioBertInputError(
+                f"an audio bank of {num_clips} clips needs {name} of shape ({num_clips}, dim), not "
+                f'{tuple(tensor.shape)}. Build it again with "audiobert bank build".'
+            )

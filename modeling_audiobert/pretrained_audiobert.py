@@ -9,7 +9,6 @@ from transformers import PreTrainedModel
 
 from .adapter import initialize_adapter, is_adapter_weight
 from .atomic_files import staged_folder
-from .audio_bank import AudioBank
 from .compat import current_loading_arguments, initialized_flag
 from .configuration_audiobert import AudioBertConfig
 from .errors import AudioBertInputError
@@ -120,10 +119,8 @@ class AudioBertPreTrainedModel(PreTrainedModel):
         Args:
             values (`torch.FloatTensor` of shape `(num_clips, value_dim)`): `encode_audio` of the clips, in order.
         """
-        bank = self.bank
         self._note_encoder_changes()
-        fingerprint = self.config.audio_encoder_fingerprint
-        self.retriever.bank = AudioBank(bank.clips, bank.keys, values, bank.key_fingerprint, fingerprint)
+        self.retriever.bank = self.bank.with_values(values, self.config.audio_encoder_fingerprint)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()

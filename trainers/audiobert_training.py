@@ -132,7 +132,7 @@ def _train_one(
     model = _assemble(recipe)
     features = None
     if recipe.train_audio_encoder:
-        clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.clips.select(["id", "path"]).to_pylist()]
+        clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.descriptions.select(["id", "path"]).to_pylist()]
         cache = AudioFeatureCache(cache_folder, clips, model.retriever.feature_extractor, recipe.audio_dir)
         features = cache.prepare("reading clips")
     else:
@@ -226,7 +226,7 @@ def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:
 
 
 def _card(recipe: AudioBertRecipe, metrics: dict[str, Any], model: AudioBertForMaskedLM) -> CardFacts:
-    licences = model.bank.clips["licence"].value_counts().to_pylist()
+    licences = model.bank.descriptions["licence"].value_counts().to_pylist()
     return CardFacts(
         title="AudioBERT",
         summary=(

@@ -67,7 +67,7 @@ def bank_facts(bank: AudioBank | str | os.PathLike) -> dict[str, Any]:
     """
     if not isinstance(bank, AudioBank):
         bank = AudioBank.load(bank)
-    columns = bank.clips.select(["caption", "label", "licence", "duration_seconds"]).to_pydict()
+    columns = bank.descriptions.select(["caption", "label", "licence", "duration_seconds"]).to_pydict()
     labels = Counter(label for label in columns["label"] if label is not None)
     licences = Counter(licence or "not known" for licence in columns["licence"])
     return {

@@ -1,7 +1,9 @@
 """Search against brute force, saving and loading, and what a bank refuses."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -11,6 +13,7 @@ from safetensors.torch import save_file
 from tiny_bank import clip_table
 
 from audiobert import AudioBank, AudioBertInputError
+from audiobert.modeling_audiobert.audio_bank import CLIP_SCHEMA
 
 
 def make_bank(keys: torch.Tensor, clips: pa.Table | None = None) -> AudioBank:
@@ -120,3 +123,75 @@ def test_a_bank_of_another_format_is_refused(tmp_path):
     (tmp_path / "bank.json").write_text(json.dumps(facts | {"format": 99}))
     with pytest.raises(AudioBertInputError, match="has format 99"):
         AudioBank.load(tmp_path)
+
+
+def with_sounds(count: int) -> pa.Table:
+    sounds = pa.array([b"sound %d" % index for index in range(count)], pa.binary())
+    clips = clip_table(count)
+    return clips.set_column(clips.column_names.index("audio"), "audio", sounds)
+
+
+def test_a_key_that_was_damaged_on_the_disk_is_an_error_of_the_search_or_of_verify(tmp_path):
+    make_bank(torch.eye(3)).save(tmp_path)
+    whole = (tmp_path / "keys.safetensors").read_bytes()
+    (tmp_path / "keys.safetensors").write_bytes(whole[:-36] + np.full(9, np.nan, np.float32).tobytes())
+    with pytest.raises(AudioBertInputError, match="is damaged"):
+        AudioBank.load(tmp_path).search(torch.ones(1, 3))
+    turned = np.eye(3, dtype=np.float32)[::-1].tobytes()
+    (tmp_path / "keys.safetensors").write_bytes(whole[:-36] + turned)
+    loaded = AudioBank.load(tmp_path)
+    with pytest.raises(AudioBertInputError, match=r"keys of the audio bank \(3 clips\) are not those"):
+        loaded.verify()
+    (tmp_path / "keys.safetensors").write_bytes(whole)
+    AudioBank.load(tmp_path).verify()
+
+
+def test_loading_and_a_first_search_leave_values_and_sounds_on_the_disk(tmp_path):
+    clips, count = with_sounds(40_000), 40_000
+    values = torch.ones(1, 512).expand(count, -1)
+    AudioBank(clips, torch.eye(4).repeat(count // 4, 1), values, "clap", "encoder").save(tmp_path)
+    before = resident_bytes()
+    bank = AudioBank.load(tmp_path)
+    found = bank.search(torch.eye(4)[:1])
+    assert bank.values[found.clip_ids[0]].tolist() == [[1.0] * 512]
+    assert resident_bytes() - before < values.numel() * 4 / 3
+    assert bank.clips.equals(clips.select(CLIP_SCHEMA.names).cast(CLIP_SCHEMA))
+
+
+def resident_bytes() -> int:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("resident memory is read from /proc, which only Linux has")
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+
+
+def test_sounds_that_were_replaced_on_the_disk_are_not_mixed_with_other_clips(tmp_path):
+    make_bank(torch.eye(3), with_sounds(3)).save(tmp_path)
+    bank = AudioBank.load(tmp_path)
+    make_bank(torch.eye(2), with_sounds(2)).save(tmp_path)
+    with pytest.raises(AudioBertInputError, match=r"clips.parquet' was replaced since .*load the bank again"):
+        _ = bank.clips
+    with pytest.raises(AudioBertInputError, match="was replaced since"):
+        bank.save(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_bank_with_sounds_is_saved_again_as_it_was(tmp_path):
+    make_bank(torch.eye(3), with_sounds(3)).save(tmp_path / "one")
+    AudioBank.load(tmp_path / "one").save(tmp_path / "two")
+    for file in (tmp_path / "one").iterdir():
+        assert (tmp_path / "two" / file.name).read_bytes() == file.read_bytes()
+    assert AudioBank.load(tmp_path / "two").clips["audio"].to_pylist() == [b"sound 0", b"sound 1", b"sound 2"]
+
+
+def test_other_values_keep_clips_and_keys():
+    bank = make_bank(torch.eye(3))
+    other = bank.with_values(torch.ones(3, 7), "trained")
+    assert torch.equal(other.values, torch.ones(3, 7))
+    assert (other.key_fingerprint, other.value_fingerprint) == ("clap", "trained")
+    assert other.keys is bank.keys
+    assert bank.value_fingerprint == "encoder"
+    with pytest.raises(AudioBertInputError, match="3 clips needs values"):
+        bank.with_values(torch.ones(2, 7), "trained")
+    with pytest.raises(AudioBertInputError, match="are not finite"):
+        bank.with_values(torch.ones(3, 7) * torch.nan, "trained")
