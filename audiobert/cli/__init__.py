@@ -10,6 +10,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .bank import bank as bank_commands
 from .data import data as data_commands
+from .demo import demo as demo_command
 from .evaluate import evaluate as evaluate_command
 from .fill_mask import fill_mask as fill_mask_command
 from .train import train as train_commands
@@ -49,6 +50,7 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
 app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("fill-mask")(fill_mask_command)
+app.command("demo")(demo_command)
 app.add_typer(bank_commands, name="bank")
 app.add_typer(train_commands, name="train")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 from tiny_bank import clip_table, random_bank, write_sounds
-from tiny_models import save_span_detector, tiny_tokenizer
+from tiny_models import save_language_model, save_span_detector, tiny_tokenizer
 from transformers import AutoModelForTokenClassification
 
 from audiobert import AudioBank, AudioBertForMaskedLM
@@ -39,8 +39,10 @@ def save_taught_detector(folder: Path) -> Path:
 def save_hearing_model(parts, folder: Path, embed_audio: bool = True, count: int = 6, **settings) -> Path:
     """Save the model in `folder/model`, the sounds of its bank in `folder/clips`; return the model's folder."""
     torch.manual_seed(7)
+    # One of large weights, or what it hears would change its answers in the fourth decimal only.
+    language_model = save_language_model(folder / "language_model", initializer_range=0.4)
     model = AudioBertForMaskedLM.from_parts(
-        parts.language_model, save_taught_detector(folder / "detector"), parts.clap, parts.audio_encoder,
+        language_model, save_taught_detector(folder / "detector"), parts.clap, parts.audio_encoder,
         **{"lora_r": 4, "lora_alpha": 8, **settings},
     )  # fmt: skip
     with torch.no_grad():
