@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .bank import bank as bank_commands
+from .construct import construct as construct_commands
 from .data import data as data_commands
 from .demo import demo as demo_command
 from .evaluate import evaluate as evaluate_command
@@ -47,6 +48,7 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
     )
 
 
+app.add_typer(construct_commands, name="construct")
 app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("fill-mask")(fill_mask_command)

@@ -1,0 +1,12 @@
+"""`audiobert construct`: one subcommand a step of the pipeline."""
+
+import typer
+
+from .construct_pitch import construct_pitch
+
+
+construct = typer.Typer(
+    help="Make an AuditoryBench of your own from captioned audio (arXiv 2409.08199, section II-A).",
+    no_args_is_help=True,
+)
+construct.command("pitch")(construct_pitch)

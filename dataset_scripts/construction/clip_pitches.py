@@ -1,0 +1,183 @@
+"""The average pitch of many clips: in parallel, and each file only once."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from audiobert.modeling_audiobert.atomic_files import staged_file
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+from .pitch import DEFAULT_ESTIMATOR, FMAX_HZ, FMIN_HZ, METHOD_VERSION, check_pitch_settings, measure_pitch
+
+
+__all__ = ["PitchSettings", "measure_clips"]
+
+logger = logging.getLogger(__name__)
+
+ReadAudio = Callable[[Path, int], np.ndarray]
+_KEPT = ("average_pitch_hz", "median_pitch_hz", "voiced_fraction", "estimator", "fmin_hz", "fmax_hz", "file_sha256")
+
+
+@dataclass(frozen=True)
+class PitchSettings:
+    """How pitches are measured.
+
+    Attributes:
+        estimator (`str`), fmin_hz, fmax_hz (`float`): as `measure_pitch` takes them.
+        sampling_rate (`int`): that files are resampled to, in Hz.
+    """
+
+    estimator: str = DEFAULT_ESTIMATOR
+    fmin_hz: float = FMIN_HZ
+    fmax_hz: float = FMAX_HZ
+    sampling_rate: int = 16_000
+
+    def __post_init__(self):
+        check_pitch_settings(self.estimator, self.fmin_hz, self.fmax_hz, self.sampling_rate)
+
+
+@dataclass(frozen=True)
+class _Meter:
+    """Measures one file; travels to the worker processes."""
+
+    read: ReadAudio
+    settings: PitchSettings
+    cache: Path | None
+
+    def __call__(self, path: Path) -> dict:
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            return self._without_pitch(f"'{path.name}' cannot be read: {error.strerror}")
+        entry = None if self.cache is None else self._entry(digest)
+        kept = entry and _read_entry(entry)
+        if kept:
+            return kept
+        try:
+            samples = self.read(path, self.settings.sampling_rate)
+        except AudioBertInputError as error:
+            return self._without_pitch(str(error).replace(str(path), path.name)) | {"file_sha256": digest}
+        measured = asdict(self.settings)
+        sampling_rate = measured.pop("sampling_rate")
+        found = measure_pitch(samples, sampling_rate, **measured).to_dict() | {"file_sha256": digest}
+        if entry:
+            with staged_file(entry) as temporary:
+                temporary.write_text(json.dumps(found), encoding="utf-8")
+        return found
+
+    def _entry(self, digest: str) -> Path:
+        """The cache file: another one for other bytes, settings, or ways of measuring."""
+        parts = [digest, asdict(self.settings), METHOD_VERSION, version("librosa")]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return self.cache / key[:2] / f"{key}.json"
+
+    def _without_pitch(self, reason: str) -> dict:
+        """A row for a file that could not be measured; never cached, as the file may be put right."""
+        unknown = dict.fromkeys(("average_pitch_hz", "median_pitch_hz"))
+        settings = {name: value for name, value in asdict(self.settings).items() if name != "sampling_rate"}
+        return unknown | {"voiced_fraction": 0.0} | settings | {"file_sha256": None, "reason": reason, "failed": True}
+
+
+def measure_clips(
+    clips: Sequence[Mapping],
+    folder: str | Path,
+    read_audio: ReadAudio,
+    settings: PitchSettings | None = None,
+    cache: str | Path | None = None,
+    workers: int | None = None,
+) -> list[dict]:
+    """Return one row a clip, in their order: its average pitch, or why it has none.
+
+    Args:
+        clips (`Sequence[Mapping]`):
+            Each with `id` and `path`, relative to `folder`.
+        folder (`str` or `Path`):
+            Of the audio files.
+        read_audio (`Callable`):
+            (path, sampling rate in Hz) → mono waveform; `audiobert.trainers.audio_loading.load_audio`. What it raises
+            as `AudioBertInputError` becomes the row's `reason`.
+        settings (`PitchSettings`, *optional*):
+            The estimator and its range.
+        cache (`str` or `Path`, *optional*):
+            A folder that keeps each measurement under the digest of the file's bytes and the settings, so that a run
+            that was stopped goes on, and files that did not change are not measured again.
+        workers (`int`, *optional*, defaults to the number of cores):
+            Processes.
+
+    Returns:
+        `list[dict]`: `id`, `path`, `average_pitch_hz`, `median_pitch_hz` (None for a clip without pitch),
+        `voiced_fraction`, `estimator`, `fmin_hz`, `fmax_hz`, `file_sha256`; `reason` for a clip without pitch; and
+        `failed`, true for one whose file is missing or cannot be decoded.
+
+    Raises:
+        AudioBertInputError: an id stands twice, none of the files can be read, the cache cannot be written, or a
+            worker was killed.
+    """
+    _check_ids(clips)
+    workers = os.cpu_count() or 1 if workers is None else workers
+    if workers < 1:
+        raise AudioBertInputError(f"{workers} workers cannot measure anything; give 1 or more.")
+    paths = [Path(folder) / clip["path"] for clip in clips]
+    meter = _Meter(read_audio, settings or PitchSettings(), None if cache is None else Path(cache))
+    found = dict(tqdm(_measured(meter, paths, workers), total=len(paths), unit="clip", disable=None))
+    rows = [{"id": clip["id"], "path": clip["path"], **found[index]} for index, clip in enumerate(clips)]
+    failed = [row for row in rows if row.get("failed")]
+    if len(failed) == len(rows):
+        raise AudioBertInputError(
+            f"none of the {len(rows)} clips can be read in '{folder}'; the first: {failed[0]['reason']}. Give the "
+            f"folder that the paths are relative to."
+        )
+    pitched = sum(row["average_pitch_hz"] is not None for row in rows)
+    logger.info("%d clips: %d with a pitch, %d files that cannot be read", len(rows), pitched, len(failed))
+    return rows
+
+
+def _check_ids(clips: Sequence[Mapping]) -> None:
+    if not clips:
+        raise AudioBertInputError("there are no clips to measure. Give a file or folder with some.")
+    seen = set()
+    for clip in clips:
+        if clip["id"] in seen:
+            raise AudioBertInputError(f"the clip id '{clip['id']}' stands twice. Give every clip an id of its own.")
+        seen.add(clip["id"])
+
+
+def _measured(meter: _Meter, paths: Sequence[Path], workers: int) -> Iterator[tuple[int, dict]]:
+    if workers == 1 or len(paths) == 1:
+        for index, path in enumerate(paths):
+            yield index, meter(path)
+        return
+    with ProcessPoolExecutor(min(workers, len(paths))) as pool:
+        waiting = {pool.submit(meter, path): index for index, path in enumerate(paths)}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BrokenProcessPool as error:
+            raise AudioBertInputError(
+                "a process that measured pitches was killed, perhaps for want of memory. Run again with fewer "
+                "workers; what is in the cache is not measured again."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_entry(path: Path) -> dict | None:
+    """Return what the cache holds; None where it holds nothing, or not what was written there."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        logger.warning("%s is not a kept measurement; measuring again", path)
+        return None
+    return entry if isinstance(entry, dict) and set(_KEPT) <= set(entry) else None
