@@ -12,6 +12,7 @@ from .bank import bank as bank_commands
 from .construct import construct as construct_commands
 from .data import data as data_commands
 from .demo import demo as demo_command
+from .doctor import doctor as doctor_command
 from .evaluate import evaluate as evaluate_command
 from .fill_mask import fill_mask as fill_mask_command
 from .train import train as train_commands
@@ -53,6 +54,7 @@ app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("fill-mask")(fill_mask_command)
 app.command("demo")(demo_command)
+app.command("doctor")(doctor_command)
 app.add_typer(bank_commands, name="bank")
 app.add_typer(train_commands, name="train")
 

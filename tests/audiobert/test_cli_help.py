@@ -1,0 +1,56 @@
+"""Help that a newcomer can follow: every command shows an example, and every example is a real command line."""
+
+import re
+
+import pytest
+from command_lines import leaves, parse
+from typer.testing import CliRunner
+
+from audiobert.cli import app
+
+
+COMMANDS = leaves()
+
+
+def lines(name: str, word: str) -> list[str]:
+    """The command lines behind "Example:" or "Then:" in a command's help."""
+    return re.findall(rf"^\s*{word}: (audiobert .+)$", COMMANDS[name].help, re.M)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_shows_an_example_of_it_that_parses(name):
+    examples = lines(name, "Example")
+    assert examples, f"'audiobert {name} --help' shows no 'Example: audiobert {name} ...'"
+    for example in examples:
+        assert parse(example)[0] == name
+    for following in lines(name, "Then"):
+        parse(following)
+    shown = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert shown.exit_code == 0
+    assert f"Example: audiobert {name}" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("line", ["audiobert fill-maks x y", "audiobert fill-mask m t --topk 3", "audiobert bank"])
+def test_a_line_that_is_no_command_is_noticed(line):
+    with pytest.raises(Exception, match=r"fill-maks|--topk|names no command"):
+        parse(line)
+
+
+def test_every_parameter_is_explained():
+    unexplained = [
+        f"{name} {parameter.name}"
+        for name, command in COMMANDS.items()
+        for parameter in command.params
+        if not getattr(parameter, "help", None)
+    ]
+    assert COMMANDS
+    assert unexplained == []
+
+
+def test_the_shell_can_complete_commands(monkeypatch):
+    # What a shell with the installed completion asks the program.
+    monkeypatch.setenv("_AUDIOBERT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "audiobert fi")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    done = CliRunner().invoke(app, [], prog_name="audiobert")
+    assert done.stdout.split() == ["fill-mask"]
