@@ -1,7 +1,5 @@
 """Training of the audio encoder, whose embeddings are injected: an audio spectrogram transformer on clip labels."""
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,14 +13,12 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.injection import pool_audio
 
 from .audio_features import AudioFeatureCache
-from .audio_model_saving import clip_facts, save_audio_model
-from .clip_sources import Clip, ClipSource, read_clips
-from .clip_splits import split_clips
+from .clip_sources import ClipSource
+from .clip_training import ClipRecipe, ClipRun, held_out_facts, recipe_clips
 from .model_card import CardFacts
-from .provenance import versions
 from .resumable_trainer import ResumableTrainer
 from .spectrogram_masking import SpectrogramMasking, augment
-from .training_run import run_training, seed_folders, start_run, training_arguments
+from .training_run import seed_folders
 
 
 __all__ = ["AudioEncoderRecipe", "AudioEncoderShape", "AudioEncoderTrainer", "LabelRows", "train_audio_encoder"]
@@ -58,33 +54,22 @@ class AudioEncoderShape:
 
 
 @dataclass
-class AudioEncoderRecipe:
-    """How an audio encoder is trained to tell the labels of clips apart.
+class AudioEncoderRecipe(ClipRecipe):
+    """How an audio encoder is trained to tell the labels of clips apart. The fields of [`ClipRecipe`], and:
 
     Args:
-        clips (`Path`): a manifest with labels, or a folder with one; see `read_clips`. Clips without a label are left
-            out.
-        output_dir (`Path`): where the encoder is saved; with several seeds, each in `seed-<n>` below it.
-        seeds (`list[int]`): one run each; a seed also decides which clips are held out.
         audio_encoder (`str`, *optional*): an audio spectrogram transformer to go on training, a folder or Hub id.
             Left out, a new one is made.
         shape (`AudioEncoderShape`): of a new one.
-        validation_share (`float`): share of the recordings that is held out to measure accuracy.
-        masking (`SpectrogramMasking`): what is hidden of the clips in training.
-        feature_cache (`Path`): where log-mel features are kept between epochs and runs.
-        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
+
+    Clips without a label are left out.
     """
 
     kind: ClassVar[str] = "audio_encoder"
 
-    clips: Path | None = None
     output_dir: Path = Path("runs/audio_encoder")
-    seeds: list[int] = field(default_factory=lambda: [0])
     audio_encoder: str | None = None
     shape: AudioEncoderShape = field(default_factory=AudioEncoderShape)
-    validation_share: float = 0.1
-    masking: SpectrogramMasking = field(default_factory=SpectrogramMasking)
-    feature_cache: Path = Path("runs/features")
     training: dict[str, Any] = field(
         default_factory=lambda: {
             "num_train_epochs": 20.0,
@@ -151,10 +136,9 @@ def train_audio_encoder(recipe: AudioEncoderRecipe) -> list[dict[str, Any]]:
         AudioBertInputError: the clips or a checkpoint cannot be used, or an output folder holds another run.
         KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
     """
-    if recipe.clips is None:
-        raise AudioBertInputError("'clips' is not set: give a manifest of labelled clips, clips=FILE.")
-    source = read_clips(recipe.clips)
-    return [_train_one(recipe, seed, folder, source) for seed, folder in seed_folders(recipe)]
+    source = recipe_clips(recipe, "labelled")
+    labelled = ClipSource(source.folder, tuple(clip for clip in source.clips if clip.label), source.name)
+    return [_train_one(ClipRun(recipe, seed, folder, labelled)) for seed, folder in seed_folders(recipe)]
 
 
 def feature_statistics(features: AudioFeatureCache) -> tuple[float, float]:
@@ -174,45 +158,32 @@ def feature_statistics(features: AudioFeatureCache) -> tuple[float, float]:
     return mean, max(squares / count - mean**2, 0.0) ** 0.5
 
 
-def _train_one(recipe: AudioEncoderRecipe, seed: int, folder: Path, source: ClipSource) -> dict[str, Any]:
-    labelled = [clip for clip in source.clips if clip.label]
-    train_clips, held_out = split_clips(labelled, recipe.validation_share, seed)
-    labels = sorted({clip.label for clip in train_clips})
+def _train_one(run: ClipRun) -> dict[str, Any]:
+    split = run.split
+    labels = sorted({clip.label for clip in split.train})
     if len(labels) < 2:
         raise AudioBertInputError(
-            f"the clips of '{source.name}' that are trained on have {len(labels)} different labels; at least 2 are "
-            f"needed. Fill the column 'label' of the manifest."
+            f"the clips of '{run.source.name}' that are trained on have {len(labels)} different labels; at least 2 "
+            f"are needed. Fill the column 'label' of the manifest."
         )
-    recipe = start_run(recipe, folder, seed)
-    model, feature_extractor = _load_or_make(recipe, labels)
-    features = {
-        name: AudioFeatureCache(recipe.feature_cache, clips, feature_extractor, source.folder).prepare(f"{name} clips")
-        for name, clips in (("training", train_clips), ("held-out", held_out))
-    }
-    if recipe.audio_encoder is None:
+    run.start()
+    model, feature_extractor = _load_or_make(run.recipe, labels)
+    parts = {"training": split.train, "held-out": split.recordings, "held-out sources'": split.sources}
+    features = {name: run.features(clips, feature_extractor, f"{name} clips") for name, clips in parts.items()}
+    if run.recipe.audio_encoder is None:
         feature_extractor.mean, feature_extractor.std = feature_statistics(features["training"])
-    numbers = model.config.label2id
-    rows = {name: LabelRows(part, numbers) for name, part in features.items()}
+    rows = {name: LabelRows(part, model.config.label2id) for name, part in features.items()}
     trainer = AudioEncoderTrainer(
-        masking=recipe.masking,
+        masking=run.recipe.masking,
         model=model,
-        args=training_arguments(recipe, folder, seed),
+        args=run.args,
         train_dataset=rows["training"],
         eval_dataset=rows["held-out"],
     )
-    started = time.monotonic()
-    run_training(trainer, folder)
-    metrics = {
-        "kind": recipe.kind,
-        "seed": seed,
-        "clips": {"train": len(train_clips), "validation": len(held_out)},
-        "labels": len(labels),
-        "steps": trainer.state.global_step,
-        "seconds_since_start_or_resume": round(time.monotonic() - started, 1),
-        "versions": versions(),
-        "validation": _accuracies(trainer, rows["held-out"]),
-    }
-    save_audio_model(folder, trainer.model, [feature_extractor], _card(recipe, labelled, metrics), metrics)
+    metrics = run.train(trainer) | {"labels": len(labels), "validation": _accuracies(trainer, rows["held-out"])}
+    if split.sources:
+        metrics["held_out_sources"] = _accuracies(trainer, rows["held-out sources'"])
+    run.save(trainer, [feature_extractor], _card(run.recipe, metrics), metrics)
     return metrics
 
 
@@ -253,7 +224,7 @@ def _accuracies(trainer: AudioEncoderTrainer, rows: LabelRows) -> dict[str, floa
     return result
 
 
-def _card(recipe: AudioEncoderRecipe, clips: Sequence[Clip], metrics: dict[str, Any]) -> CardFacts:
+def _card(recipe: AudioEncoderRecipe, metrics: dict[str, Any]) -> CardFacts:
     return CardFacts(
         title="Audio encoder",
         summary=(
@@ -262,18 +233,13 @@ def _card(recipe: AudioEncoderRecipe, clips: Sequence[Clip], metrics: dict[str, 
         ),
         limits=(
             "It knows the labels it was trained on, from few clips each, and was measured on clips of the same "
-            "sources. It takes mono sound at its own sampling rate, and of a long clip only the beginning."
+            "labels. It takes mono sound at its own sampling rate, and of a long clip only the beginning."
         ),
         recipe=recipe,
         facts={
             "base checkpoint": recipe.audio_encoder or "none, trained from random weights",
-            "clips": metrics["clips"],
             "labels": metrics["labels"],
-            "steps": metrics["steps"],
-            "seed": metrics["seed"],
-            "versions": metrics["versions"],
-            **clip_facts(clips),
         },
-        metrics={f"held-out clips, {name.replace('_', ' ')}": value for name, value in metrics["validation"].items()},
+        metrics=held_out_facts(metrics),
         metadata={"pipeline_tag": "audio-classification"},
     )

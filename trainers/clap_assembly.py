@@ -1,5 +1,6 @@
 """A new small CLAP: an audio tower with random weights, and a text tower that may start from a language model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,7 +23,7 @@ from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
-__all__ = ["ClapAudioTower", "ClapWindow", "copy_text_tower", "new_clap", "text_tower_config"]
+__all__ = ["ClapAudioTower", "ClapWindow", "copy_text_tower", "new_clap", "set_input_statistics", "text_tower_config"]
 
 # Embedding rows that stand before the first position: RoBERTa, whose layout CLAP has, counts positions from the
 # padding token's id + 1, BERT from 0.
@@ -167,6 +168,27 @@ def copy_text_tower(language_model: PreTrainedModel, text_model: ClapTextModel) 
         raise RuntimeError(f"text tower and language model differ in {left + outcome.unexpected_keys}")
     torch.nn.init.eye_(text_model.pooler.dense.weight)
     torch.nn.init.zeros_(text_model.pooler.dense.bias)
+
+
+@torch.no_grad()
+def set_input_statistics(clap: ClapModel, features: Sequence[torch.Tensor]) -> None:
+    """Give a new CLAP's input normalisation the mean and variance of each mel bin over all clips.
+
+    Batch normalisation stands at the tower's start alone; with fixed statistics an embedding never depends on its
+    batch, in training neither.
+
+    Args:
+        features (`Sequence[torch.FloatTensor]`): each `(channels, num_frames, num_mel_bins)`, on the training clips.
+    """
+    norm = clap.audio_model.audio_encoder.batch_norm
+    total, squares = torch.zeros(2, norm.num_features, dtype=torch.float64)
+    count = 0
+    for index in range(len(features)):
+        frames = features[index].flatten(0, 1).double()  # (channels * num_frames, num_mel_bins)
+        total, squares, count = total + frames.sum(dim=0), squares + frames.square().sum(dim=0), count + len(frames)
+    mean = total / count
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_((squares / count - mean.square()).clamp(min=0))
 
 
 def _check_shapes(tower: ClapAudioTower, window: ClapWindow) -> None:

@@ -36,6 +36,7 @@ class Clip:
         licence (`str`, *optional*): as the source writes it.
         group (`str`, *optional*): clips with the same one are cuts or copies of one recording, so that they must not
             be split between training and validation.
+        source (`str`, *optional*): the collection that the recording comes from.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Clip:
     label: str | None = None
     licence: str | None = None
     group: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ def read_manifest(manifest: str | os.PathLike) -> ClipSource:
         manifest (`str` or `Path`):
             UTF-8 text: a CSV file with a header (`.csv`), or one JSON object a line (`.jsonl`). Needed: `id`
             (unique), `path` (relative to the manifest's folder, inside it, with forward slashes), `caption`.
-            Optional: `label`, `licence` or `license`, `group` or `near_dup_group`. Other columns are ignored, an
-            empty value is "not known".
+            Optional: `label`, `licence` or `license`, `group` or `near_dup_group`, `source`. Other columns are
+            ignored, an empty value is "not known".
 
     Raises:
         AudioBertInputError: the manifest cannot be read, lacks a column, or a row is wrong: named by its number.

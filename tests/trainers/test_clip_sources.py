@@ -118,18 +118,33 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_it_is_not(tmp_path):
 
 def test_cuts_of_one_recording_stay_on_one_side_and_new_clips_move_no_others():
     clips = [Clip(f"clip-{index}", "p", group=f"g{index // 4}" if index < 200 else None) for index in range(400)]
-    train, held_out = split_clips(clips, 0.2, seed=0)
+    split = split_clips(clips, 0.2, seed=0)
+    train, held_out = split.train, split.recordings
     assert len(train) + len(held_out) == 400
+    assert split.sources == []
     assert 40 < len(held_out) < 120
     assert not {clip.group for clip in train if clip.group} & {clip.group for clip in held_out if clip.group}
     fewer = [clip for clip in clips if clip.id != "clip-7"]
-    assert split_clips(fewer, 0.2, seed=0)[1] == [clip for clip in held_out if clip.id != "clip-7"]
-    assert split_clips(clips, 0.2, seed=1)[1] != held_out
-    assert split_clips(clips, 0.0, seed=0)[1] == []
+    assert split_clips(fewer, 0.2, seed=0).held_out == [clip for clip in held_out if clip.id != "clip-7"]
+    assert split_clips(clips, 0.2, seed=1).held_out != held_out
+    assert split_clips(clips, 0.0, seed=0).held_out == []
+
+
+def test_a_held_out_source_stays_out_of_training_and_so_do_copies_of_its_clips():
+    clips = [Clip(f"zoo-{index}", "p", source="zoo") for index in range(3)]
+    clips += [Clip("copied", "p", source="zoo", group="g"), Clip("copy", "p", source="farm", group="g")]
+    clips += [Clip(f"farm-{index}", "p", source="farm") for index in range(20)] + [Clip("no-source", "p")]
+    split = split_clips(clips, 0.0, seed=0, held_out_sources=["zoo"])
+    assert [clip.id for clip in split.sources] == ["zoo-0", "zoo-1", "zoo-2", "copied"]
+    assert [clip.id for clip in split.recordings] == ["copy"]
+    assert len(split.train) == 21
+    assert split.counts() == {"train": 21, "validation": 1, "held_out_sources": 4}
+    with pytest.raises(AudioBertInputError, match=r"held_out_sources names 'moon'.* has farm, zoo"):
+        split_clips(clips, 0.1, seed=0, held_out_sources=["zoo", "moon"])
 
 
 def test_the_real_manifest_is_read_as_it_is(shared):
     source = read_clips(shared / "audio_bank")
     assert len(source) == 3227
-    assert all(clip.caption and clip.label and clip.licence for clip in source.clips)
+    assert all(clip.caption and clip.label and clip.licence and clip.source for clip in source.clips)
     assert all(source.file(clip).is_file() for clip in source.clips)
