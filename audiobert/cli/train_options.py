@@ -33,6 +33,8 @@ def run_recipe(
         options: the values of `Config`, `Overrides` and `AsJson`.
         describe: gives the text behind the run's folder and seed.
     """
+    from accelerate import PartialState
+
     from audiobert.trainers.recipe import load_recipe
     from audiobert.trainers.training_run import seed_folders
 
@@ -40,6 +42,8 @@ def run_recipe(
     recipe = load_recipe(recipe_class, config, overrides or [])
     with redirect_stdout(sys.stderr):  # where the Trainer prints its log lines
         runs = train(recipe)
+    if not PartialState().is_main_process:  # under "accelerate launch", one process prints for all
+        return
     if as_json:
         print(json.dumps(runs, indent=2))
         return
