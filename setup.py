@@ -52,6 +52,12 @@ INSTALL_REQUIRES = [
 ]
 
 DEMO = ["gradio>=6"]  # the first that allows huggingface-hub 2
+FAISS = ["faiss-cpu>=1.9"]  # the first that allows numpy 2
+MILVUS = [
+    "pymilvus>=3.0",
+    # 3 runs within the process, on any system; a folder of an older one it cannot open.
+    "milvus-lite>=3.2",
+]
 TEST = [
     *DEMO,
     "pytest>=8",
@@ -61,9 +67,12 @@ TEST = [
     "selenium>=4.20",  # the web demo is tested in a real Chromium, where there is one
     "build>=1.2.1",  # with setuptools: a test builds the wheel without a network
     "setuptools>=77",
+    *FAISS,  # every kind of index is tested
+    *MILVUS,
 ]
 EXTRAS = {
-    "faiss": ["faiss-cpu>=1.9"],  # the first that allows numpy 2
+    "faiss": FAISS,
+    "milvus": MILVUS,
     # The line that the Gaudi trainer is written against; it works with transformers 4.55 and numpy 1 only.
     "gaudi": ["optimum-habana>=1.21.2,<1.22", "transformers>=4.55,<4.56", "numpy<2"],
     # 1.1.7 is the first that reads clips over 10 s; it needs numpy 1, and torchvision and pillow without saying so.

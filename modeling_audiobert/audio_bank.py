@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import torch
 
 from .atomic_files import staged_folder
+from .bank_index import INDEX_FOLDER, BankIndex, IndexFacts, choose_kind
 from .bank_storage import CLIP_SCHEMA, FORMAT, ClipTable, checked_clips, embedding_digest, read_bank, write_embeddings
 from .errors import AudioBertInputError
 from .exact_search import nearest_keys
@@ -78,6 +80,7 @@ class AudioBank:
         self.key_fingerprint = key_fingerprint
         self.value_fingerprint = value_fingerprint
         self._digests: dict[str, str | None] = {"keys": None, "values": None}
+        self.index: BankIndex | None = None
 
     @property
     def clips(self) -> pa.Table:
@@ -95,7 +98,8 @@ class AudioBank:
     def __repr__(self) -> str:
         return (
             f"AudioBank({len(self)} clips, key_dim={self.keys.shape[1]}, value_dim={self.values.shape[1]}, "
-            f"key_fingerprint='{self.key_fingerprint}', value_fingerprint='{self.value_fingerprint}')"
+            f"key_fingerprint='{self.key_fingerprint}', value_fingerprint='{self.value_fingerprint}', "
+            f"index='{self.index_kind}')"
         )
 
     @classmethod
@@ -109,6 +113,11 @@ class AudioBank:
         self.keys = self.keys.to(device)
         self.values = self.values.to(device)
         return self
+
+    @property
+    def index_kind(self) -> str:
+        """How the bank is searched: `"exact"`, or by an index of kind `"hnsw"`, `"ivfpq"` or `"milvus"`."""
+        return self.index.facts.kind if self.index else "exact"
 
     def clip(self, clip_id: int) -> dict:
         """Return one clip's row, its sound left out.
@@ -137,6 +146,44 @@ class AudioBank:
         bank._digests = {**self._digests, "values": None}
         return bank
 
+    def build_index(
+        self,
+        kind: str | None = None,
+        recall: float = 0.95,
+        queries: torch.Tensor | None = None,
+        uri: str | None = None,
+    ) -> "IndexFacts | None":
+        """Search the bank by an index from now on; saved with it. Recall is measured, and similarities stay exact.
+
+        Args:
+            kind (`str`, *optional*):
+                `"exact"` for none; `"hnsw"` or `"ivfpq"` of FAISS; `"milvus"`. Left out: by the number of clips,
+                exact below 50,000, then HNSW, and IVF-PQ from 200,000 on.
+            recall (`float`, *optional*, defaults to 0.95):
+                Which share of the nearest 10 clips has to be found, above 0 and up to 1.
+            queries (`torch.FloatTensor` of shape `(num_queries, key_dim)`, *optional*):
+                CLAP text embeddings to measure it by: half of them choose the effort, the other half is measured.
+                Left out: 512 keys turned away at random to a cosine of 0.5, about as far as a text is from its clips.
+            uri (`str`, *optional*):
+                Of a Milvus server, which needs its token in the environment variable `MILVUS_TOKEN`, if any. Left
+                out, Milvus is embedded and its data lie in the bank's folder, for one process at a time.
+
+        Returns:
+            `IndexFacts`: what was chosen and measured; None for `"exact"`.
+
+        Raises:
+            AudioBertInputError: an argument makes no sense, a package is missing (the error names the extra to
+                install), the server cannot be reached or refuses, the recall is not reached, or the bank's file is
+                damaged.
+        """
+        kind = choose_kind(len(self)) if kind is None else kind
+        if kind == "exact":
+            self.index = None
+            return None
+        self.verify()
+        self.index = BankIndex.build(kind, self.keys, self.digest("keys"), recall, queries, uri)
+        return self.index.facts
+
     def search(self, queries: torch.Tensor, top_k: int = 1, min_similarity: float = -1.0) -> RetrievedClips:
         """Return, for each query, the clips whose keys point most nearly in its direction.
 
@@ -156,7 +203,8 @@ class AudioBank:
                   fewer than `top_k` clips.
                 - **similarities** (`torch.FloatTensor` of shape `(num_queries, top_k)`): cosine, float32. Given
                   beside a -1 too, so that the caller sees how near the miss was; -1.0 where the bank has no clip.
-                - **exact** (`bool`): False if the bank answered from an approximate index.
+                - **exact** (`bool`): False if the bank answered from an approximate index, which may miss a clip. The
+                  similarities of those it finds are exact all the same.
 
         Raises:
             AudioBertInputError: `queries` is not `(num_queries, key_dim)` or holds NaN; `top_k` is below 1.
@@ -180,7 +228,8 @@ class AudioBank:
         if len(queries) and found:
             if self.keys.device != queries.device:
                 self.to(queries.device)
-            best, cosines = nearest_keys(self.keys, queries, found)
+            nearest = self.index.nearest if self.index else nearest_keys
+            best, cosines = nearest(self.keys, queries, found)
             if not (cosines.abs() <= _MOST_COSINE).all():
                 raise AudioBertInputError(
                     f"keys of the audio bank ({len(self)} clips) are not of norm 1: its file is damaged. Build the "
@@ -188,30 +237,48 @@ class AudioBank:
                 )
             similarities[:, :found] = cosines.clamp(-1.0, 1.0).float()
             clip_ids[:, :found] = best.masked_fill(similarities[:, :found] < min_similarity, -1)
-        return RetrievedClips(clip_ids=clip_ids, similarities=similarities)
+        return RetrievedClips(clip_ids=clip_ids, similarities=similarities, exact=self.index is None)
 
     def save(self, folder: str | Path) -> None:
-        """Write the bank: `clips.parquet`, `keys.safetensors`, `values.safetensors`, `bank.json`.
+        """Write the bank: `clips.parquet`, `keys.safetensors`, `values.safetensors`, `bank.json`, and its index.
 
         Raises:
-            AudioBertInputError: the folder cannot be written to, or the disk is full.
+            AudioBertInputError: the folder cannot be written to, or the disk is full; or the keys were changed since
+                the index was made.
         """
+        # Taken anew: whoever changed the tensors in place would save a digest that is not theirs.
+        self._digests = {name: embedding_digest(getattr(self, name)) for name in ("keys", "values")}
+        self._check_index()
         with staged_folder(folder) as stage:
             self._clips.write(stage / "clips.parquet")
             for name in ("keys", "values"):
-                # Taken anew: whoever changed the tensors in place would save a digest that is not theirs.
-                self._digests[name] = embedding_digest(getattr(self, name))
                 write_embeddings(stage / f"{name}.safetensors", name, getattr(self, name), self._digests[name])
-            facts = {
-                "format": FORMAT,
-                "num_clips": len(self),
-                "key_fingerprint": self.key_fingerprint,
-                "value_fingerprint": self.value_fingerprint,
-            }
-            (stage / "bank.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            self._save_index(stage)
+        if self.index is None:
+            shutil.rmtree(Path(folder) / INDEX_FOLDER, ignore_errors=True)
+
+    def save_index(self, folder: str | Path) -> None:
+        """Write the index beside a bank that was saved before; nothing else of it is written again.
+
+        Args:
+            folder (`str` or `Path`): where this bank was saved.
+
+        Raises:
+            AudioBertInputError: another bank, or none, is saved there, or it cannot be written to.
+        """
+        stored = read_bank(str(folder), "", {})
+        self._check_index()
+        if len(stored.clips.descriptions) != len(self) or stored.digests["keys"] not in (None, self.digest("keys")):
+            raise AudioBertInputError(f"'{folder}' holds another audio bank than the one that was indexed.")
+        with staged_folder(folder) as stage:
+            if stored.digests["keys"] is None:  # a bank saved before files told their digest
+                write_embeddings(stage / "keys.safetensors", "keys", self.keys, self.digest("keys"))
+            self._save_index(stage, stored.facts)
+        if self.index is None:
+            shutil.rmtree(Path(folder) / INDEX_FOLDER, ignore_errors=True)
 
     @classmethod
-    def load(cls, folder_or_repo: str | Path, subfolder: str = "", **hub_kwargs) -> "AudioBank":
+    def load(cls, folder_or_repo: str | Path, subfolder: str = "", index: str = "saved", **hub_kwargs) -> "AudioBank":
         """Read a bank from a local folder or a Hub repository.
 
         Args:
@@ -219,12 +286,17 @@ class AudioBank:
                 What `save` wrote, or the id of a Hub repository that holds it.
             subfolder (`str`, *optional*, defaults to `""`):
                 Folder inside it; a saved AudioBERT keeps its bank in `"bank"`.
+            index (`str`, *optional*, defaults to `"saved"`):
+                `"saved"` to search as the bank was saved, by its index if it has one; `"exact"` to compare all keys.
             **hub_kwargs:
                 `revision`, `token`, `cache_dir` and the other keywords of `transformers.utils.cached_file`.
 
         Raises:
-            AudioBertInputError: a file of the bank is missing, damaged, or does not fit the others.
+            AudioBertInputError: a file of the bank is missing, damaged, or does not fit the others; or its index
+                needs a package that is missing, was made from other keys, or lies on a server that does not answer.
         """
+        if index not in ("saved", "exact"):
+            raise AudioBertInputError(f"index='{index}' makes no sense: 'saved' or 'exact'.")
         stored = read_bank(str(folder_or_repo), subfolder, hub_kwargs)
         bank = cls.__new__(cls)
         bank._clips = stored.clips
@@ -232,6 +304,9 @@ class AudioBank:
         bank.keys, bank.values = stored.embeddings["keys"], stored.embeddings["values"]
         bank.key_fingerprint, bank.value_fingerprint = stored.fingerprints
         _check_shapes(len(bank), **stored.embeddings)
+        bank.index = None
+        if index == "saved" and stored.facts.get("index", "exact") != "exact":
+            bank.index = BankIndex.load(str(folder_or_repo), subfolder, hub_kwargs, stored.digests["keys"])
         return bank
 
     def digest(self, name: str) -> str:
@@ -252,6 +327,26 @@ class AudioBank:
                     f"the {name} of the audio bank ({len(self)} clips) are not those that were saved: the file is "
                     f'damaged. Build the bank again with "audiobert bank build".'
                 )
+
+    def _check_index(self) -> None:
+        if self.index is not None and self.index.facts.key_digest != self.digest("keys"):
+            raise AudioBertInputError(
+                f"the index of the audio bank ({len(self)} clips) was made from other keys than the bank has now. "
+                f'Make it again with build_index or "audiobert bank index".'
+            )
+
+    def _save_index(self, stage: Path, facts: dict | None = None) -> None:
+        """Write the index and what `bank.json` tells, of it and of the bank."""
+        if self.index is not None:
+            self.index.save(stage)
+        facts = facts or {
+            "format": FORMAT,
+            "num_clips": len(self),
+            "key_fingerprint": self.key_fingerprint,
+            "value_fingerprint": self.value_fingerprint,
+        }
+        text = json.dumps(facts | {"index": self.index_kind}, indent=2) + "\n"
+        (stage / "bank.json").write_text(text, encoding="utf-8")
 
     def _clip_name(self, fine: torch.Tensor) -> str:
         return self.descriptions["id"][int((~fine).nonzero()[0])].as_py()

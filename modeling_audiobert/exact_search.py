@@ -3,7 +3,12 @@
 import torch
 
 
-__all__ = ["nearest_keys", "rank_candidates"]
+__all__ = ["SEARCH_EXACTLY", "nearest_keys", "rank_candidates"]
+
+# The way out of every trouble with an index.
+SEARCH_EXACTLY = (
+    'search exactly: index="exact" of AudioBank.load, bank_index="exact" of from_pretrained, --exact of "bank search"'
+)
 
 # Queries that are compared at once, and products that are held at once: 32 MiB of float32.
 _MOST_QUERIES = 256

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     # Only what this file imports relatively travels with a saved model (transformers 4.55: not what those import in
     # turn). The pipeline and the processor are found by name, from the model's configuration.
     from .atomic_files import staged_folder  # noqa: F401
+    from .bank_index import BankIndex  # noqa: F401
     from .bank_storage import read_bank  # noqa: F401
     from .checkpoint_loading import load_part  # noqa: F401
     from .errors import AudioBertInputError  # noqa: F401
     from .exact_search import nearest_keys  # noqa: F401
+    from .faiss_index import FaissIndex  # noqa: F401
     from .fingerprint import audio_encoder_fingerprint  # noqa: F401
+    from .milvus_index import MilvusIndex  # noqa: F401
     from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
     from .processing_audiobert import AudioBertProcessor  # noqa: F401
     from .span_decoding import decode_spans  # noqa: F401

@@ -34,12 +34,16 @@ class AudioBertPreTrainedModel(PreTrainedModel):
     _supports_flash_attn = True
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *args, retriever=None, **kwargs):
+    def from_pretrained(
+        cls, pretrained_model_name_or_path, *args, retriever=None, bank_index: str = "saved", **kwargs
+    ):
         """Load a saved AudioBERT with its bank and tokenizers; see [`PreTrainedModel.from_pretrained`].
 
         Args:
             pretrained_model_name_or_path (`str` or `os.PathLike`): a folder or the id of a Hub repository.
             retriever (`AudioBertRetriever`, *optional*): to use instead of the saved one.
+            bank_index (`str`, *optional*, defaults to `"saved"`):
+                `"exact"` to search all keys of the bank, whatever index it was saved with; see [`AudioBank.load`].
             *args, **kwargs: passed on.
 
         Raises:
@@ -58,7 +62,9 @@ class AudioBertPreTrainedModel(PreTrainedModel):
             hub_kwargs = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name)}
             if kwargs.get("trust_remote_code"):
                 hub_kwargs["trust_remote_code"] = True
-            retriever = AudioBertRetriever.from_pretrained(pretrained_model_name_or_path, **hub_kwargs)
+            retriever = AudioBertRetriever.from_pretrained(
+                pretrained_model_name_or_path, bank_index=bank_index, **hub_kwargs
+            )
         model.retriever = retriever
         model._after_loading()
         return (model, info) if wants_info else model

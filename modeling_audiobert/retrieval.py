@@ -100,14 +100,21 @@ class AudioBertRetriever:
         self.bank.save(folder / _BANK_FOLDER)
 
     @classmethod
-    def from_pretrained(cls, folder_or_repo: str | Path, **hub_kwargs) -> "AudioBertRetriever":
+    def from_pretrained(
+        cls, folder_or_repo: str | Path, bank_index: str = "saved", **hub_kwargs
+    ) -> "AudioBertRetriever":
         """Read what `save_pretrained` wrote, from a local folder or a Hub repository.
+
+        Args:
+            folder_or_repo (`str` or `Path`): a folder or the id of a Hub repository.
+            bank_index (`str`, *optional*, defaults to `"saved"`): `index` of [`AudioBank.load`].
+            **hub_kwargs: `revision`, `token`, `cache_dir` and so on.
 
         Raises:
             AudioBertInputError: the bank is missing or damaged, or a tokenizer is missing.
         """
         bank_kwargs = {name: value for name, value in hub_kwargs.items() if name != "trust_remote_code"}
-        bank = AudioBank.load(folder_or_repo, subfolder=_BANK_FOLDER, **bank_kwargs)
+        bank = AudioBank.load(folder_or_repo, subfolder=_BANK_FOLDER, index=bank_index, **bank_kwargs)
         try:
             return cls(
                 AutoTokenizer.from_pretrained(folder_or_repo, **hub_kwargs),

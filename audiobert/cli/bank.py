@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
+from .bank_index import index
+
 
 bank = typer.Typer(
     help="Audio banks: sound clips with the keys that find them and the values that AudioBERT injects.",
     no_args_is_help=True,
 )
+
+bank.command()(index)
 
 _Bank = Annotated[str, typer.Argument(metavar="BANK", help="A folder that 'bank build' wrote, or a Hub repository.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -62,6 +66,7 @@ def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to listen for, such as 'cat sound'.")],
     clap: Annotated[str, typer.Option(metavar="ID", help="The CLAP that the bank was built with.")],
     top_k: Annotated[int, typer.Option(metavar="K", help="How many clips.")] = 5,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare all keys, whatever index the bank has.")] = False,
     as_json: _AsJson = False,
 ) -> None:
     """Find the clips of a bank that sound most like a text.
@@ -70,7 +75,7 @@ def search(
     """
     from audiobert.trainers.bank_search import search_bank
 
-    found = search_bank(bank_folder, query, clap, top_k)
+    found = search_bank(bank_folder, query, clap, top_k, "exact" if exact else "saved")
     if as_json:
         print(json.dumps({"query": query, "clips": found}, indent=2, ensure_ascii=False))
         return

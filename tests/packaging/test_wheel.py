@@ -27,7 +27,7 @@ ROOMS = {
     "metrics": "audiobert/metrics",
     "trainers": "audiobert/trainers",
 }
-EXTRAS = {"faiss", "gaudi", "laion-clap", "starter", "demo", "test", "dev"}
+EXTRAS = {"faiss", "milvus", "gaudi", "laion-clap", "starter", "demo", "test", "dev"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
