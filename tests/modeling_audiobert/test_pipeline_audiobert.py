@@ -58,6 +58,7 @@ def folder(parts, tmp_path_factory):
         parts.language_model, parts.span_detector, parts.clap, parts.audio_encoder, num_clips=2
     )
     model.bank = random_bank(model)
+    model.bank.build_index("hnsw", recall=1.0)
     folder = tmp_path_factory.mktemp("model")
     model.save_pretrained(folder)
     return folder
@@ -91,6 +92,7 @@ def test_what_remote_code_saves_is_the_same_model(folder, remote):
     saved, expected = by_hand(remote["saved"])[0], by_hand(folder)[0]
     assert torch.equal(saved.logits, expected.logits)
     assert torch.equal(saved.clip_ids, expected.clip_ids)
+    assert json.loads((remote["saved"] / "bank" / "bank.json").read_text())["index"] == "hnsw"
 
 
 def rounded(answer):

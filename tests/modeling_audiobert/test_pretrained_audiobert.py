@@ -1,10 +1,14 @@
 """Saving, loading and placing a model with its bank."""
 
+import sys
+
 import pytest
 import torch
 from tiny_audiobert import SPANS, assemble, batch
 from tiny_models import LANGUAGE_MODELS
 from transformers import AutoModelForMaskedLM
+
+from audiobert import AudioBertInputError
 
 
 @pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
@@ -46,3 +50,27 @@ def test_the_bank_stays_with_the_model_wherever_it_is_placed(parts, tmp_path):
             output = moved(**inputs, span_positions=SPANS)
             assert torch.equal(output.clip_ids, expected.clip_ids)
             torch.testing.assert_close(output.logits.float(), expected.logits, atol=1e-5, rtol=1e-4)
+
+
+def test_an_index_is_loaded_with_its_model_or_left_out_where_its_package_is_missing(parts, tmp_path, monkeypatch):
+    model = assemble(parts)
+    exact = model.bank
+    model.bank = exact.with_values(exact.values, exact.value_fingerprint)
+    model.bank.build_index("hnsw", recall=1.0)
+    model.save_pretrained(tmp_path)
+    inputs = batch(parts)
+    indexed = AutoModelForMaskedLM.from_pretrained(tmp_path)
+    assert indexed.bank.index_kind == "hnsw"
+    indexed.refresh_values(exact.values)
+    assert indexed.bank.index_kind == "hnsw"
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(AudioBertInputError, match=r"audiobert\[faiss\].*bank_index=\"exact\" of from_pretrained"):
+        AutoModelForMaskedLM.from_pretrained(tmp_path)
+    without = AutoModelForMaskedLM.from_pretrained(tmp_path, bank_index="exact")
+    assert without.bank.index is None
+    monkeypatch.undo()
+    with torch.no_grad():
+        outputs = [one(**inputs, span_positions=SPANS) for one in (model, indexed, without)]
+    for output in outputs[1:]:
+        assert torch.equal(output.logits, outputs[0].logits)
+        assert torch.equal(output.clip_ids, outputs[0].clip_ids)
