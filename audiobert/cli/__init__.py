@@ -14,6 +14,7 @@ from .data import data as data_commands
 from .demo import demo as demo_command
 from .doctor import doctor as doctor_command
 from .evaluate import evaluate as evaluate_command
+from .evaluate_clap import evaluate_clap as evaluate_clap_command
 from .fill_mask import fill_mask as fill_mask_command
 from .train import train as train_commands
 
@@ -30,6 +31,13 @@ class _ReportingGroup(TyperGroup):
         except KeyboardInterrupt:
             print("audiobert: interrupted; the same command goes on from what was saved.", file=sys.stderr)
             raise typer.Exit(2) from None
+
+    def resolve_command(self, ctx, args):
+        """Find a command of two words, such as "evaluate clap", before the one of its first word."""
+        name = " ".join(args[:2])
+        if name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -52,6 +60,7 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
 app.add_typer(construct_commands, name="construct")
 app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
+app.command("evaluate clap")(evaluate_clap_command)
 app.command("fill-mask")(fill_mask_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)

@@ -20,6 +20,8 @@ def parse(line: str) -> tuple[str, dict]:
         while words and words[0] in ("-v", "--verbose"):
             words = words[1:]
         assert words, f"'{line}' names no command"
+        if " ".join(words[:2]) in command.commands:  # a command of two words, such as "evaluate clap"
+            words = [" ".join(words[:2]), *words[2:]]
         assert words[0] in command.commands, f"'{line}': there is no command '{words[0]}'"
         command = command.commands[words[0]]
         names, words = [*names, words[0]], words[1:]

@@ -109,8 +109,8 @@ def save_span_detector(folder: Path, seed: int = 1) -> Path:
     return folder
 
 
-def save_clap(folder: Path, seed: int = 2) -> Path:
-    """Save a `ClapModel` with its processor: 16 kHz, clips of up to one second."""
+def save_clap(folder: Path, seed: int = 2, fused: bool = False) -> Path:
+    """Save a `ClapModel` with its processor: 16 kHz, clips of up to one second; fused, longer ones as a whole."""
     torch.manual_seed(seed)
     text = ClapTextConfig(
         vocab_size=len(VOCABULARY),
@@ -132,7 +132,8 @@ def save_clap(folder: Path, seed: int = 2) -> Path:
         hidden_size=16,
         depths=[1, 1],
         num_attention_heads=[2, 2],
-        enable_fusion=False,
+        enable_fusion=fused,
+        aff_block_r=2,
         projection_dim=16,
         num_classes=2,
     )
@@ -146,7 +147,7 @@ def save_clap(folder: Path, seed: int = 2) -> Path:
         max_length_s=1,
         fft_window_size=512,
         frequency_max=8000,
-        truncation="rand_trunc",
+        truncation="fusion" if fused else "rand_trunc",
         padding="repeatpad",
     )
     # ClapProcessor insists on a RoBERTa tokenizer class; the tokenizer is saved beside its feature extractor.

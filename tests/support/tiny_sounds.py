@@ -8,7 +8,7 @@ import soundfile
 
 
 RATE = 16_000
-COLUMNS = ["id", "path", "caption", "label", "license", "near_dup_group"]
+COLUMNS = ["id", "path", "caption", "label", "license", "near_dup_group", "source"]
 
 
 def tone(hertz: float = 440.0, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
