@@ -18,6 +18,8 @@ from audiobert.modeling_audiobert import (
     AudioBertRetriever,
     AudioFillMaskPipeline,
     RetrievedClips,
+    TrunkDetector,
+    TrunkDetectorConfig,
 )
 
 
@@ -31,6 +33,8 @@ __all__ = [
     "AudioBertRetriever",
     "AudioFillMaskPipeline",
     "RetrievedClips",
+    "TrunkDetector",
+    "TrunkDetectorConfig",
     "metric_path",
 ]
 

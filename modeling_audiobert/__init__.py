@@ -2,11 +2,13 @@
 
 from .audio_bank import AudioBank, RetrievedClips
 from .configuration_audiobert import AudioBertConfig
+from .configuration_trunk_detector import TrunkDetectorConfig
 from .errors import AudioBertInputError
 from .modeling_audiobert import AudioBertForMaskedLM, AudioBertOutput
 from .pipeline_audiobert import AudioFillMaskPipeline
 from .processing_audiobert import AudioBertProcessor
 from .retrieval import AudioBertRetriever
+from .trunk_detector import TrunkDetector
 
 
 __all__ = [
@@ -19,4 +21,6 @@ __all__ = [
     "AudioBertRetriever",
     "AudioFillMaskPipeline",
     "RetrievedClips",
+    "TrunkDetector",
+    "TrunkDetectorConfig",
 ]

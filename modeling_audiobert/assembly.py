@@ -14,10 +14,12 @@ from transformers import (
     PreTrainedModel,
 )
 
-from .checkpoint_loading import load_part
+from .checkpoint_loading import load_part, model_type_of
 from .configuration_audiobert import AudioBertConfig
+from .configuration_trunk_detector import TrunkDetectorConfig
 from .errors import AudioBertInputError
 from .fingerprint import audio_encoder_fingerprint, clap_fingerprint
+from .trunk_detector import TrunkDetector
 
 
 __all__ = ["AudioBertParts", "load_parts"]
@@ -38,6 +40,9 @@ class AudioBertParts:
 
     def config(self, audio_pooling: str = "mean", **config_kwargs) -> AudioBertConfig:
         """Return the configuration of a model made of these parts."""
+        chosen = getattr(self.span_detector.config, "detector_threshold", None)
+        if chosen is not None:
+            config_kwargs = {"detector_threshold": chosen, **config_kwargs}
         return AudioBertConfig(
             text_config=self.language_model.config,
             detector_config=self.span_detector.config,
@@ -61,23 +66,24 @@ def load_parts(
     """Load the parts; see [`AudioBertForMaskedLM.from_parts`].
 
     Raises:
-        AudioBertInputError: a part cannot be loaded, or the span detector reads another vocabulary.
+        AudioBertInputError: a part cannot be loaded, the span detector reads another vocabulary, or it is a trunk
+            detector of another language model.
     """
     tokenizer = load_part(AutoTokenizer, language_model)
     if tokenizer.mask_token_id is None:
         raise AudioBertInputError(
             f"the tokenizer of '{language_model}' has no mask token: use a masked language model."
         )
-    detector_tokenizer = load_part(AutoTokenizer, span_detector)
-    if detector_tokenizer.get_vocab() != tokenizer.get_vocab():
-        raise AudioBertInputError(
-            f"the span detector '{span_detector}' reads another vocabulary than the language model "
-            f"'{language_model}'. Train one for it: audiobert train detector language_model={language_model}."
-        )
+    loaded = load_part(AutoModelForMaskedLM, language_model)
+    if model_type_of(span_detector) == TrunkDetectorConfig.model_type:
+        detector = load_part(TrunkDetector, span_detector)
+        detector.check_language_model(loaded, str(language_model))
+    else:
+        detector = _separate_detector(span_detector, tokenizer, str(language_model))
     whole_clap = load_part(ClapModel, clap)
     return AudioBertParts(
-        language_model=load_part(AutoModelForMaskedLM, language_model),
-        span_detector=load_part(AutoModelForTokenClassification, span_detector),
+        language_model=loaded,
+        span_detector=detector,
         clap_text=_text_tower(whole_clap),
         audio_encoder=load_part(AutoModel, audio_encoder),
         tokenizer=tokenizer,
@@ -85,6 +91,15 @@ def load_parts(
         feature_extractor=load_part(AutoFeatureExtractor, audio_encoder),
         clap_fingerprint=clap_fingerprint(whole_clap, load_part(AutoFeatureExtractor, clap)),
     )
+
+
+def _separate_detector(span_detector: str | os.PathLike, tokenizer, language_model: str) -> PreTrainedModel:
+    if load_part(AutoTokenizer, span_detector).get_vocab() != tokenizer.get_vocab():
+        raise AudioBertInputError(
+            f"the span detector '{span_detector}' reads another vocabulary than the language model "
+            f"'{language_model}'. Train one for it: audiobert train detector language_model={language_model}."
+        )
+    return load_part(AutoModelForTokenClassification, span_detector)
 
 
 def _text_tower(clap: ClapModel) -> ClapTextModelWithProjection:

@@ -1,17 +1,19 @@
 """Loading the standard checkpoints that training starts from, with errors that tell what is wrong with them."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub.errors as hub
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from .errors import AudioBertInputError
 
 
-__all__ = ["load_part"]
+__all__ = ["load_part", "model_type_of"]
 
 
 def load_part(auto_class: Any, name_or_path: str | Path, *, complete: bool = True, **settings: Any) -> Any:
@@ -38,15 +40,11 @@ def load_part(auto_class: Any, name_or_path: str | Path, *, complete: bool = Tru
     name = str(name_or_path)
     _check_local(name)
     is_model = hasattr(auto_class, "_model_mapping") or _is_model_class(auto_class)
-    try:
+    with _loading_errors(auto_class, name):
         if not is_model:
             return auto_class.from_pretrained(name, **settings)
         _check_model_type(auto_class, name, settings)
         model, loading = auto_class.from_pretrained(name, use_safetensors=True, output_loading_info=True, **settings)
-    except AudioBertInputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, hub.HfHubHTTPError) as error:
-        raise AudioBertInputError(_explain(error, auto_class, name)) from error
     missing = sorted(map(str, [*loading["missing_keys"], *loading["mismatched_keys"]]))
     if complete and missing:
         raise AudioBertInputError(
@@ -55,6 +53,38 @@ def load_part(auto_class: Any, name_or_path: str | Path, *, complete: bool = Tru
             f"{type(model).__name__}."
         )
     return model
+
+
+def model_type_of(name_or_path: str | Path) -> str | None:
+    """Return the `model_type` in the configuration of a checkpoint, None where it states none.
+
+    Unlike with `AutoConfig`, it need not be one that transformers knows.
+
+    Args:
+        name_or_path (`str` or `Path`): a local folder or a Hub id.
+
+    Raises:
+        AudioBertInputError: there is no such folder or repository, the Hub cannot be reached, or the configuration is
+            missing or damaged.
+    """
+    name = str(name_or_path)
+    _check_local(name)
+    with _loading_errors(PretrainedConfig, name):
+        return _read_model_type(name)
+
+
+@contextmanager
+def _loading_errors(loader: Any, name: str) -> Iterator[None]:
+    try:
+        yield
+    except AudioBertInputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, hub.HfHubHTTPError) as error:
+        raise AudioBertInputError(_explain(error, loader, name)) from error
+
+
+def _read_model_type(name: str, **remote: Any) -> str | None:
+    return PretrainedConfig.get_config_dict(name, **remote)[0].get("model_type")
 
 
 def _is_model_class(auto_class: Any) -> bool:
@@ -75,7 +105,7 @@ def _check_model_type(auto_class: Any, name: str, settings: dict[str, Any]) -> N
     if not _is_model_class(auto_class):
         return
     remote = {key: settings[key] for key in ("revision", "cache_dir", "token") if key in settings}
-    found = AutoConfig.from_pretrained(name, **remote).model_type
+    found = _read_model_type(name, **remote)
     wanted = auto_class.config_class.model_type
     if found != wanted:
         raise AudioBertInputError(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from transformers import AutoConfig, ClapTextConfig, PretrainedConfig
 
+from .configuration_trunk_detector import TrunkDetectorConfig
 from .errors import AudioBertInputError
 
 
@@ -11,6 +12,7 @@ __all__ = ["AudioBertConfig"]
 
 INJECTIONS = ("add", "replace")
 AUDIO_POOLINGS = ("mean",)
+DETECTORS = ("separate", "trunk")
 
 
 class AudioBertConfig(PretrainedConfig):
@@ -20,11 +22,15 @@ class AudioBertConfig(PretrainedConfig):
         text_config (`PretrainedConfig` or `dict`, *optional*, defaults to BERT's):
             The language model: any BERT-like masked language model.
         detector_config (`PretrainedConfig` or `dict`, *optional*, defaults to BERT's with two labels):
-            The span detector: a token classifier over the language model's vocabulary. Label 0 means "outside".
+            A token classifier over the language model's vocabulary, or a `TrunkDetectorConfig`, which holds layer,
+            width and window of the probe. Label 0 means "outside".
         clap_config (`PretrainedConfig` or `dict`, *optional*, defaults to `ClapTextConfig`'s):
             CLAP's text tower; its `projection_dim` is the width of the audio bank's keys.
         audio_config (`PretrainedConfig` or `dict`, *optional*, defaults to `ASTConfig`'s):
             The audio encoder; its `hidden_size` is the width of the audio bank's values.
+        detector (`str`, *optional*, defaults to the kind of `detector_config`, and to `"separate"` without one):
+            The span detector: `"separate"` is a second model (section II-B1), `"trunk"` a probe on a middle layer of
+            the language model itself (ours), so that a row without a span costs one pass of one model.
         lora_r (`int`, *optional*, defaults to 64), lora_alpha (`int`, *optional*, defaults to 128):
             Rank and scale of the adapter (arXiv 2409.08199, section III).
         lora_dropout (`float`, *optional*, defaults to 0.0):
@@ -78,6 +84,7 @@ class AudioBertConfig(PretrainedConfig):
         detector_config: PretrainedConfig | dict | None = None,
         clap_config: PretrainedConfig | dict | None = None,
         audio_config: PretrainedConfig | dict | None = None,
+        detector: str | None = None,
         lora_r: int = 64,
         lora_alpha: int = 128,
         lora_dropout: float = 0.0,
@@ -109,7 +116,8 @@ class AudioBertConfig(PretrainedConfig):
         # Not before: the parent sets the attention implementation, "not chosen", in every sub-config that it finds, so
         # a loaded language model would change its attention (transformers 5.23).
         self.text_config = _sub_config(text_config, "bert")
-        self.detector_config = _sub_config(detector_config, "bert", num_labels=2)
+        self.detector_config = _detector_config(detector, detector_config, self.text_config)
+        self.detector = "trunk" if self.detector_config.model_type == TrunkDetectorConfig.model_type else "separate"
         self.clap_config = _sub_config(clap_config, ClapTextConfig.model_type)
         self.audio_config = _sub_config(audio_config, "audio-spectrogram-transformer")
         if self._attn_implementation is not None:
@@ -153,6 +161,31 @@ class AudioBertConfig(PretrainedConfig):
                 raise AudioBertInputError(f"{name}={getattr(self, name)} lies outside {low} to {high}.")
 
 
+def _detector_config(
+    detector: str | None, config: PretrainedConfig | dict | None, text_config: PretrainedConfig
+) -> PretrainedConfig:
+    trunk = TrunkDetectorConfig.model_type
+    model_type = config.get("model_type") if isinstance(config, dict) else getattr(config, "model_type", None)
+    if detector is None:
+        detector = "trunk" if model_type == trunk else "separate"
+    if detector not in DETECTORS:
+        raise AudioBertInputError(f"detector={detector!r} is not known. Use one of: {', '.join(DETECTORS)}.")
+    if model_type is not None and (detector == "trunk") != (model_type == trunk):
+        raise AudioBertInputError(
+            f"detector={detector!r} does not fit its detector_config, which is of model_type '{model_type}'."
+        )
+    if detector == "separate":
+        return _sub_config(config, "bert", num_labels=2)
+    size, layers = text_config.hidden_size, text_config.num_hidden_layers
+    found = _sub_config(config, trunk, hidden_size=size, layer=layers // 2)
+    if found.hidden_size != size or found.layer > layers:
+        raise AudioBertInputError(
+            f"the trunk detector reads layer {found.layer} of width {found.hidden_size}, but the language model has "
+            f"{layers} layers of width {size}."
+        )
+    return found
+
+
 def _sub_config(config: PretrainedConfig | dict | None, default_type: str, **defaults) -> PretrainedConfig:
     if isinstance(config, PretrainedConfig):
         return config
@@ -161,6 +194,8 @@ def _sub_config(config: PretrainedConfig | dict | None, default_type: str, **def
     # CLAP's text tower is no model type of its own to the Auto classes of transformers 4.55.
     if model_type == ClapTextConfig.model_type:
         return ClapTextConfig(**settings)
+    if model_type == TrunkDetectorConfig.model_type:
+        return TrunkDetectorConfig(**settings)
     return AutoConfig.for_model(model_type, **settings)
 
 

@@ -9,7 +9,7 @@ from transformers import ClapModel, PreTrainedModel
 from transformers.utils import is_speech_available
 
 
-__all__ = ["audio_encoder_fingerprint", "clap_fingerprint", "encoder_fingerprint"]
+__all__ = ["audio_encoder_fingerprint", "clap_fingerprint", "encoder_fingerprint", "language_model_fingerprint"]
 
 # What decides the features; the rest of a feature extractor's settings differs between versions of transformers.
 _FACTS = (
@@ -61,6 +61,16 @@ def audio_encoder_fingerprint(audio_encoder: PreTrainedModel, feature_extractor,
     # numbers differ (transformers 4.55 to 5.23).
     facts = {"pooling": pooling, "torchaudio": is_speech_available(), **_facts(feature_extractor)}
     return encoder_fingerprint(audio_encoder, facts)
+
+
+def language_model_fingerprint(language_model: PreTrainedModel) -> str:
+    """Return the fingerprint of a language model without its head: that of the hidden states a probe reads.
+
+    The dtype does not count: transformers 4.55 loads every checkpoint in float32, transformers 5 as it was saved.
+    """
+    tensors = language_model.base_model.state_dict().values()
+    digests = sorted(_tensor_digest(tensor.float()) for tensor in tensors if tensor.is_floating_point())
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
 def _facts(feature_extractor) -> dict:

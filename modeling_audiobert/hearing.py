@@ -8,7 +8,7 @@ from .audio_bank import AudioBank
 from .errors import AudioBertInputError
 from .injection import average_clips, pool_audio
 from .retrieval import AudioBertRetriever, longest_query
-from .span_decoding import decode_spans
+from .span_detection import SpanDetectionMixin
 
 
 __all__ = ["Heard", "HearingMixin"]
@@ -38,40 +38,11 @@ class Heard:
         return self.found.any(dim=1)
 
 
-class HearingMixin:
+class HearingMixin(SpanDetectionMixin):
     """The stages before the language model: detect, query, search, encode.
 
-    Expects `config`, `retriever`, `span_detector`, `clap_text` and `audio_encoder` on the model.
+    Expects `clap_text` and `audio_encoder` on the model, beside what detection needs.
     """
-
-    @torch.no_grad()
-    def detect_spans(
-        self,
-        input_ids: torch.LongTensor,
-        attention_mask: torch.Tensor | None = None,
-        token_type_ids: torch.LongTensor | None = None,
-    ) -> torch.LongTensor:
-        """Return the spans of each row as token ranges; see `decode_spans` for the shape.
-
-        Raises:
-            AudioBertInputError: the model has no tokenizer to tell words from marks, or the sequence is longer than
-                the span detector reads.
-        """
-        limit = getattr(self.config.detector_config, "max_position_embeddings", None)
-        if limit is not None and input_ids.shape[1] > limit:
-            raise AudioBertInputError(
-                f"the sequence has {input_ids.shape[1]} tokens, the span detector reads {limit}. Truncate the text, "
-                f"or pass span_positions."
-            )
-        eligible = self._require_retriever("detect spans").eligible_tokens(input_ids)
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if self._detector_arguments and token_type_ids is not None:
-            inputs["token_type_ids"] = token_type_ids
-        logits = self.span_detector(**inputs).logits
-        inside = 1 - logits.float().softmax(dim=-1)[..., 0]
-        if attention_mask is not None:
-            eligible = eligible & attention_mask.bool()
-        return decode_spans(inside, eligible, self.config.detector_threshold, self.config.max_spans)
 
     @torch.no_grad()
     def embed_queries(self, span_texts: list[str]) -> torch.FloatTensor:

@@ -14,7 +14,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from .adapter import adapter_off, attention_projections, inject_adapter
+from .adapter import attention_projections, inject_adapter
 from .assembly import AudioBertParts, load_parts
 from .audio_bank import AudioBank
 from .compat import accepted_arguments, declare_tied_weights
@@ -23,6 +23,7 @@ from .hearing import Heard, HearingMixin
 from .injection import Injection, injecting, prepare_for_injection
 from .pretrained_audiobert import AudioBertPreTrainedModel
 from .retrieval import AudioBertRetriever
+from .trunk_detector import TrunkDetector
 
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .bank_index import BankIndex  # noqa: F401
     from .bank_storage import read_bank  # noqa: F401
     from .checkpoint_loading import load_part  # noqa: F401
+    from .configuration_trunk_detector import TrunkDetectorConfig  # noqa: F401
     from .errors import AudioBertInputError  # noqa: F401
     from .exact_search import nearest_keys  # noqa: F401
     from .faiss_index import FaissIndex  # noqa: F401
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
     from .processing_audiobert import AudioBertProcessor  # noqa: F401
     from .span_decoding import decode_spans  # noqa: F401
+    from .span_detection import SpanDetectionMixin  # noqa: F401
 
 
 __all__ = ["AudioBertForMaskedLM", "AudioBertOutput"]
@@ -98,9 +101,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             # The choice for the whole reaches every sub-config, and a part that lacks it would refuse to be built.
             config.clap_config._attn_implementation = "eager"
         self.language_model = parts.language_model if parts else AutoModelForMaskedLM.from_config(config.text_config)
-        self.span_detector = (
-            parts.span_detector if parts else AutoModelForTokenClassification.from_config(config.detector_config)
-        )
+        self.span_detector = parts.span_detector if parts else _new_detector(config)
         self.clap_text = parts.clap_text if parts else ClapTextModelWithProjection(config.clap_config)
         self.audio_encoder = parts.audio_encoder if parts else AutoModel.from_config(config.audio_config)
         embedding_size = self.language_model.get_input_embeddings().embedding_dim
@@ -168,13 +169,17 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             arXiv 2409.08199, section II-B and figure 2.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        heard = None
-        if self.config.hearing if hearing is None else hearing:
-            heard = self._hear(inputs, span_positions, (audio_values, audio_ids), (clip_ids, similarities))
+        text_inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
         if not self._text_arguments:
-            del inputs["token_type_ids"]
-        inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
-        hearing_off, hearing_on = self._run_language_model(inputs, heard, output_hearing_off)
+            text_inputs.pop("token_type_ids", None)
+        hearing_off = heard = None
+        if self.config.hearing if hearing is None else hearing:
+            if span_positions is None and self.config.detector == "trunk" and not self.training:
+                hearing_off, span_positions = self._plain_pass_with_spans(text_inputs)
+            heard = self._hear(inputs, span_positions, (audio_values, audio_ids), (clip_ids, similarities))
+        if hearing_off is None and _needs_plain_pass(heard, output_hearing_off):
+            hearing_off = self._plain_pass(text_inputs)
+        hearing_on = self._hearing_pass(text_inputs, heard)
         merged = _merge_rows(hearing_off, hearing_on, heard)
         output = AudioBertOutput(
             loss=None if labels is None else self._loss(merged["logits"], labels),
@@ -203,7 +208,9 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
 
         Args:
             language_model: a masked language model (`BertForMaskedLM`, `RobertaForMaskedLM` …) with its tokenizer.
-            span_detector: a token classifier (`BertForTokenClassification` …) over the same vocabulary.
+            span_detector: a token classifier (`BertForTokenClassification` …) over the same vocabulary, or a
+                `TrunkDetector` that was trained on this language model. Its `detector_threshold`, if it has one, is
+                taken over.
             clap: a `ClapModel` with its tokenizer and feature extractor.
             audio_encoder: an `ASTModel` with its feature extractor.
             bank (*optional*): an `AudioBank`, or where one was saved. Left out, it is empty and nothing is heard.
@@ -223,21 +230,12 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         retriever.check_fingerprints(config)
         return cls(config, parts=parts, retriever=retriever).eval()
 
-    def _run_language_model(
-        self, inputs: dict, heard: Heard | None, wants_hearing_off: bool
-    ) -> tuple[dict | None, dict | None]:
-        """Run the unmodified model on the whole batch, and the hearing one on the rows with a span; each if needed."""
-        rows = None if heard is None else heard.rows
-        anything_heard = rows is not None and bool(rows.any())
-        hearing_off = hearing_on = None
-        if wants_hearing_off or not anything_heard or not bool(rows.all()):
-            # The language model is frozen, so this pass needs no graph, not even in training.
-            with torch.no_grad(), adapter_off(self.language_model):
-                hearing_off = self.language_model(**inputs, return_dict=True)
-        if anything_heard:
-            with injecting(self.get_input_embeddings(), self._injection(heard)):
-                hearing_on = self.language_model(**_select_rows(inputs, rows), return_dict=True)
-        return hearing_off, hearing_on
+    def _hearing_pass(self, inputs: dict, heard: Heard | None) -> dict | None:
+        """Run the language model with its adapter on, for the rows with a span only; None if there are none."""
+        if heard is None or not bool(heard.rows.any()):
+            return None
+        with injecting(self.get_input_embeddings(), self._injection(heard)):
+            return self.language_model(**_select_rows(inputs, heard.rows), return_dict=True)
 
     def _injection(self, heard: Heard) -> Injection:
         where, span = heard.found.nonzero(as_tuple=True)
@@ -258,6 +256,16 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             # of a distributed run, expect one.
             loss = loss + 0.0 * sum(weight.sum() for weight in self.parameters() if weight.requires_grad)
         return loss
+
+
+def _new_detector(config: AudioBertConfig) -> nn.Module:
+    if config.detector == "trunk":
+        return TrunkDetector(config.detector_config)
+    return AutoModelForTokenClassification.from_config(config.detector_config)
+
+
+def _needs_plain_pass(heard: Heard | None, wants_hearing_off: bool) -> bool:
+    return wants_hearing_off or heard is None or not bool(heard.rows.all())
 
 
 def _select_rows(inputs: dict, rows: torch.BoolTensor) -> dict:

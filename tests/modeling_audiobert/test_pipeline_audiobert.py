@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from tiny_bank import random_bank
+from tiny_models import save_trunk_detector
 from transformers import AutoTokenizer, pipeline
 
 from audiobert import AudioBertForMaskedLM
@@ -51,11 +52,16 @@ with open("answers.json", "w") as stream:
 """
 
 
-@pytest.fixture(scope="module")
-def folder(parts, tmp_path_factory):
+@pytest.fixture(scope="module", params=["separate", "trunk"])
+def folder(request, parts, tmp_path_factory):
     torch.manual_seed(11)
+    detector, settings = parts.span_detector, {}
+    if request.param == "trunk":
+        # Of a random probe; the threshold is one that "meow" in the first text reaches and no other word there.
+        detector = save_trunk_detector(tmp_path_factory.mktemp("detector"), parts.language_model, seed=17)
+        settings = {"detector_threshold": 0.46}
     model = AudioBertForMaskedLM.from_parts(
-        parts.language_model, parts.span_detector, parts.clap, parts.audio_encoder, num_clips=2
+        parts.language_model, detector, parts.clap, parts.audio_encoder, num_clips=2, **settings
     )
     model.bank = random_bank(model)
     model.bank.build_index("hnsw", recall=1.0)

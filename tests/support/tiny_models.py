@@ -19,6 +19,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from audiobert import TrunkDetector, TrunkDetectorConfig
+from audiobert.modeling_audiobert.fingerprint import language_model_fingerprint
+
 
 # fmt: off
 WORDS = [
@@ -106,6 +109,18 @@ def save_span_detector(folder: Path, seed: int = 1) -> Path:
     )
     AutoModelForTokenClassification.from_config(config).save_pretrained(folder)
     tiny_tokenizer("bert").save_pretrained(folder)
+    return folder
+
+
+def save_trunk_detector(folder: Path, language_model: Path, seed: int = 4, **changes) -> Path:
+    """Save a random probe on the first layer of a saved language model."""
+    torch.manual_seed(seed)
+    trunk = AutoModelForMaskedLM.from_pretrained(language_model)
+    settings = {"layer": 1, "width": 8, "window": 3, "detector_threshold": 0.5, **changes}
+    config = TrunkDetectorConfig(
+        hidden_size=trunk.config.hidden_size, language_model_fingerprint=language_model_fingerprint(trunk), **settings
+    )
+    TrunkDetector(config).save_pretrained(folder)
     return folder
 
 

@@ -1,0 +1,67 @@
+"""The configuration of the trunk detector."""
+
+from transformers import PretrainedConfig
+
+from .errors import AudioBertInputError
+
+
+__all__ = ["TrunkDetectorConfig"]
+
+
+class TrunkDetectorConfig(PretrainedConfig):
+    """Configuration of [`TrunkDetector`].
+
+    Args:
+        hidden_size (`int`, *optional*, defaults to 768): width of the language model.
+        layer (`int`, *optional*, defaults to 6):
+            Layers of the language model behind which the probe reads: entry `layer` of its `hidden_states`, where 0
+            are the embeddings.
+        width (`int`, *optional*, defaults to 256): width of the probe's own hidden layer.
+        window (`int`, *optional*, defaults to 1):
+            Tokens that the probe looks at for each label, the token itself in their middle; an odd number.
+        dropout (`float`, *optional*, defaults to 0.1): before each of its layers, in training only.
+        detector_threshold (`float`, *optional*, defaults to 0.5):
+            Probability from which a token belongs to a span, as it was chosen in training.
+        language_model_fingerprint (`str`, *optional*):
+            Digest of the language model whose hidden states the probe has learnt to read.
+
+    Raises:
+        AudioBertInputError: a setting is not one of those allowed.
+    """
+
+    model_type = "audiobert_trunk_detector"
+
+    def __init__(  # noqa: PLR0913 - one argument a setting, as every configuration of transformers
+        self,
+        hidden_size: int = 768,
+        layer: int = 6,
+        width: int = 256,
+        window: int = 1,
+        dropout: float = 0.1,
+        detector_threshold: float = 0.5,
+        language_model_fingerprint: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_size = hidden_size
+        self.layer = layer
+        self.width = width
+        self.window = window
+        self.dropout = dropout
+        self.detector_threshold = detector_threshold
+        self.language_model_fingerprint = language_model_fingerprint
+        self._check()
+
+    def _check(self) -> None:
+        for name, lowest in {"hidden_size": 1, "layer": 0, "width": 1, "window": 1}.items():
+            if getattr(self, name) < lowest:
+                raise AudioBertInputError(
+                    f"the trunk detector's {name}={getattr(self, name)} is too small: at least {lowest}."
+                )
+        if self.window % 2 == 0:
+            raise AudioBertInputError(
+                f"the trunk detector's window={self.window} has no middle: give an odd number of tokens."
+            )
+        for name in ("dropout", "detector_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise AudioBertInputError(f"the trunk detector's {name}={getattr(self, name)} lies outside 0 to 1.")

@@ -1,0 +1,104 @@
+"""The trunk detector: a small probe on hidden states that the language model computes anyway."""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import TokenClassifierOutput
+
+from .configuration_trunk_detector import TrunkDetectorConfig
+from .errors import AudioBertInputError
+from .fingerprint import language_model_fingerprint
+
+
+__all__ = ["TrunkDetector"]
+
+
+class TrunkDetector(PreTrainedModel):
+    """Labels the tokens that name a sound, from the hidden states of a middle layer of the language model.
+
+    Takes hidden states of shape `(batch_size, sequence_length, hidden_size)`, gives logits of shape
+    `(batch_size, sequence_length, num_labels)`; label 0 means "outside". One hidden layer over a window of tokens.
+
+    Args:
+        config (`TrunkDetectorConfig`): the probe.
+    """
+
+    config_class = TrunkDetectorConfig
+    main_input_name = "hidden_states"
+    _no_split_modules = []  # noqa: RUF012 - transformers reads it from the class
+    # It has no attention; without these the language model's choice of one would be refused.
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+
+    def __init__(self, config: TrunkDetectorConfig):
+        super().__init__(config)
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size * config.window, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.width, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        hidden_states: torch.FloatTensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        **kwargs,
+    ) -> TokenClassifierOutput:
+        """Return logits, and a loss if labels came.
+
+        Args:
+            hidden_states (`torch.FloatTensor` of shape `(batch_size, sequence_length, hidden_size)`):
+                Those of `config.layer`, with the adapter off.
+            attention_mask (`torch.Tensor` of shape `(batch_size, sequence_length)`, *optional*): 0 for padding, which
+                the window then does not see.
+            labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*): -100 where there is no
+                loss.
+            **kwargs: `num_items_in_batch` of the Trainer; the rest is not used.
+        """
+        hidden = self.norm(hidden_states.to(self.dense.weight.dtype))
+        if attention_mask is not None:
+            hidden = hidden * attention_mask.unsqueeze(-1).to(hidden.dtype)
+        hidden = nn.functional.gelu(self.dense(self._windows(self.dropout(hidden))))
+        logits = self.classifier(self.dropout(hidden))
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
+        return TokenClassifierOutput(loss=loss, logits=logits)
+
+    def check_language_model(self, language_model: PreTrainedModel, name: str) -> None:
+        """Refuse a language model whose hidden states this probe has not learnt to read.
+
+        Args:
+            language_model (`PreTrainedModel`): without an adapter in it.
+            name (`str`): of the language model, for the message.
+
+        Raises:
+            AudioBertInputError: the fingerprints differ.
+        """
+        found, expected = language_model_fingerprint(language_model), self.config.language_model_fingerprint
+        if found != expected:
+            raise AudioBertInputError(
+                f"the trunk detector was trained on the hidden states of language model {expected}, but '{name}' is "
+                f"{found}; it cannot read them. Train one for it: audiobert train detector detector=trunk "
+                f"language_model={name}."
+            )
+
+    def _windows(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return each token's neighbours side by side, of shape `(batch_size, sequence_length, window * hidden_size)`;
+        zeros beyond the ends."""
+        reach = self.config.window // 2
+        if not reach:
+            return hidden
+        padded = nn.functional.pad(hidden, (0, 0, reach, reach))
+        length = hidden.shape[1]
+        return torch.cat([padded[:, start : start + length] for start in range(self.config.window)], dim=-1)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
