@@ -40,6 +40,7 @@ INSTALL_REQUIRES = [
     "soxr>=0.3.7",  # librosa 0.10.2 resamples with it too
     "safetensors>=0.4.3",  # transformers 4.55 asks for it
     "numpy>=1.26",  # optimum-habana and laion-clap still need numpy 1
+    "scipy>=1.11.3",  # the first line that works with numpy 1.26; librosa asks for it too
     "pyarrow>=17",
     "pandas>=2.2",
     "pyyaml>=6.0.1",  # 6.0 does not build with Cython 3
