@@ -40,7 +40,6 @@ INSTALL_REQUIRES = [
     "soxr>=0.3.7",  # librosa 0.10.2 resamples with it too
     "safetensors>=0.4.3",  # transformers 4.55 asks for it
     "numpy>=1.26",  # optimum-habana and laion-clap still need numpy 1
-    "scipy>=1.11.3",  # the first line that works with numpy 1.26; librosa asks for it too
     "pyarrow>=17",
     "pandas>=2.2",
     "pyyaml>=6.0.1",  # 6.0 does not build with Cython 3
@@ -59,6 +58,10 @@ MILVUS = [
     # 3 runs within the process, on any system; a folder of an older one it cannot open.
     "milvus-lite>=3.2",
 ]
+CONSTRUCT = [
+    "pydantic>=2.8",  # the form of a language model's answers: sent as JSON schema, and what they are validated by
+    "datatrove>=0.10",  # shards on many machines; earlier ones were not tried
+]
 TEST = [
     *DEMO,
     "pytest>=8",
@@ -68,10 +71,12 @@ TEST = [
     "selenium>=4.20",  # the web demo is tested in a real Chromium, where there is one
     "build>=1.2.1",  # with setuptools: a test builds the wheel without a network
     "setuptools>=77",
+    *CONSTRUCT,
     *FAISS,  # every kind of index is tested
     *MILVUS,
 ]
 EXTRAS = {
+    "construct": CONSTRUCT,
     "faiss": FAISS,
     "milvus": MILVUS,
     # The line that the Gaudi trainer is written against; it works with transformers 4.55 and numpy 1 only.

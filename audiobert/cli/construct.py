@@ -2,6 +2,8 @@
 
 import typer
 
+from .construct_categorize import construct_categorize
+from .construct_generate import construct_generate
 from .construct_pitch import construct_pitch
 
 
@@ -9,4 +11,6 @@ construct = typer.Typer(
     help="Make an AuditoryBench of your own from captioned audio (arXiv 2409.08199, section II-A).",
     no_args_is_help=True,
 )
+construct.command("categorize")(construct_categorize)
+construct.command("generate")(construct_generate)
 construct.command("pitch")(construct_pitch)

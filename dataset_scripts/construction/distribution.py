@@ -1,0 +1,82 @@
+"""Shards of a step as a datatrove pipeline: on this machine, on Slurm, or on Ray."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+from .outcome import Step
+from .step_run import run_shard
+from .work_folder import WorkFolder
+
+
+__all__ = ["EXECUTORS", "ShardTask", "distribute"]
+
+logger = logging.getLogger(__name__)
+
+EXECUTORS = {
+    "local": ("datatrove.executor.local", "LocalPipelineExecutor"),
+    "slurm": ("datatrove.executor.slurm", "SlurmPipelineExecutor"),
+    "ray": ("datatrove.executor.ray", "RayPipelineExecutor"),
+}
+
+
+class ShardTask:
+    """The one step of the pipeline: does the shards that fall to a task. What is done already is left alone.
+
+    Args:
+        step (`Step`): what to do.
+        out (`str`): its output file, at the same path on all machines.
+        shards (`list[int]`): of all tasks.
+    """
+
+    name = "audiobert construct"
+
+    def __init__(self, step: Step, out: str, shards: list[int]):
+        self.step, self.out, self.shards = step, out, shards
+
+    def __call__(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        work = WorkFolder(Path(self.out))
+        for index in self.shards[rank::world_size]:
+            run_shard(self.step, work, index)
+        return data
+
+
+def distribute(step: Step, work: WorkFolder, shards: list[int], executor: dict[str, Any]) -> None:
+    """Run shards by an executor of datatrove: until they are done (local, Ray), or until they are submitted (Slurm).
+
+    Args:
+        executor (`dict`):
+            `kind` (`"local"`, `"slurm"` or `"ray"`), `tasks` (*optional*, one a shard by default), and whatever else
+            that executor's class takes, such as `workers`, or `partition` and `time` of Slurm. The concurrency and
+            rate limits of the language model's settings hold for each task.
+
+    Raises:
+        AudioBertInputError: datatrove, or Ray for it, is not installed; a setting is unknown; a shard failed.
+    """
+    settings = dict(executor)
+    kind = settings.pop("kind", "local")
+    if kind not in EXECUTORS:
+        raise AudioBertInputError(f"there is no executor '{kind}'; give one of {', '.join(EXECUTORS)}.")
+    tasks = min(settings.pop("tasks", len(shards)), len(shards))
+    defaults = {"logging_dir": str(work.folder.resolve() / "datatrove"), "tasks": tasks}
+    task = ShardTask(step, str(work.out.resolve()), shards)
+    try:
+        # Which shards are done is told by their files, not by datatrove: its tasks are other ones in every run.
+        pipeline = _executor_class(kind)(pipeline=[task], skip_completed=False, **{**defaults, **settings})
+    except TypeError as error:
+        raise AudioBertInputError(f"the {kind} executor cannot be set up so: {error}.") from error
+    logger.info("%d shards in %d tasks of the %s executor", len(shards), tasks, kind)
+    pipeline.run()
+
+
+def _executor_class(kind: str) -> type:
+    import importlib
+
+    module, name = EXECUTORS[kind]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        missing = 'pip install "audiobert[construct]"' if kind != "ray" else 'pip install "audiobert[construct]" ray'
+        raise AudioBertInputError(f"the {kind} executor needs packages that are not installed: {missing}.") from error
