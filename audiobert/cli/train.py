@@ -6,6 +6,7 @@ from .train_audio_encoder import train_audio_encoder
 from .train_audiobert import train_audiobert
 from .train_clap import train_clap
 from .train_detector import train_detector
+from .train_lm_adapter import train_lm_adapter
 
 
 train = typer.Typer(
@@ -16,3 +17,4 @@ train.command("detector")(train_detector)
 train.command("clap")(train_clap)
 train.command("audio-encoder")(train_audio_encoder)
 train.command("audiobert")(train_audiobert)
+train.command("lm-adapter")(train_lm_adapter)
