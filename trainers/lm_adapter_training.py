@@ -65,6 +65,7 @@ class LmAdapterRecipe:
             batches.
         masking (`Masking`): what is hidden, in training and in the measurement.
         lora (`LoraShape`): of the adapter; the head is trained in full.
+        encoder_dropout (`float`): inside the frozen encoder, in training.
         training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
     """
 
@@ -79,6 +80,7 @@ class LmAdapterRecipe:
     tokens_per_batch: int = 2048
     masking: Masking = field(default_factory=Masking)
     lora: LoraShape = field(default_factory=LoraShape)
+    encoder_dropout: float = 0.0
     training: dict[str, Any] = field(
         default_factory=lambda: {
             "num_train_epochs": 1.0,
@@ -140,6 +142,7 @@ def _train_one(recipe: LmAdapterRecipe, seed: int, folder: Path, lines: list[str
     held_out = lines[: recipe.held_out_lines]
     before = masked_token_accuracy(model, tokenizer, held_out, recipe.masking, recipe.max_length)
     logger.info("masked-token accuracy before: %.4f", before["accuracy"])
+    _set_dropout(model.bert, recipe.encoder_dropout)
     _put_lora_in(model, recipe.lora)
     texts = tokenizer(lines[recipe.held_out_lines :], truncation=True, max_length=recipe.max_length)["input_ids"]
     batches = TextBatches(texts, recipe.tokens_per_batch, seed)
@@ -206,6 +209,14 @@ def _put_lora_in(model: BertForMaskedLM, shape: LoraShape) -> None:
     for name, parameter in model.named_parameters():
         if name.startswith("cls.predictions.") and not name.startswith("cls.predictions.decoder.weight"):
             parameter.requires_grad_(True)
+
+
+def _set_dropout(encoder: torch.nn.Module, share: float) -> None:
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = share
+        if hasattr(module, "dropout_prob"):  # of the attention, in transformers 4
+            module.dropout_prob = share
 
 
 def _card(recipe: LmAdapterRecipe, facts: dict[str, Any], metrics: dict[str, Any]) -> CardFacts:
