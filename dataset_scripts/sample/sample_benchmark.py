@@ -1,0 +1,147 @@
+"""The sample benchmark: candidates filtered by the construction pipeline, in AuditoryBench's published layout."""
+
+import csv
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, PITCH, PUBLISHED_SPLITS
+from audiobert.dataset_scripts.construction.clip_pitches import PitchSettings, measure_clips
+from audiobert.dataset_scripts.construction.filtering import FilterSettings, filter_rows
+from audiobert.modeling_audiobert.atomic_files import staged_folder
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+from .sample_bank import clips_of
+from .sentences import call_rows, pitch_rows
+from .sound_sources import CALLS, PITCHES, SoundSource
+
+
+__all__ = ["FACTS_FILE", "SampleSize", "measure_sources", "write_sample_benchmark"]
+
+logger = logging.getLogger(__name__)
+
+FACTS_FILE = "sample.json"
+_SPLITS = {"train": 0.8, "validation": 0.07, "test": 0.13}
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How large a sample is made.
+
+    Attributes:
+        calls (`int`), pitches (`int`): animals and instruments of the facts, at most.
+        unseen (`int`): invented calls, and as many invented instruments.
+        variants (`int`): clips of each.
+        pairs (`int`), unseen_pairs (`int`): of instruments to compare; each gives two rows.
+    """
+
+    calls: int = 32
+    pitches: int = 60
+    unseen: int = 24
+    variants: int = 6
+    pairs: int = 1000
+    unseen_pairs: int = 150
+
+
+def measure_sources(
+    folder: str | Path,
+    sources: Sequence[SoundSource],
+    variants: int,
+    read_audio: Callable,
+    workers: int | None = None,
+) -> dict[str, float | None]:
+    """Return the measured pitch of each instrument in Hz: the mean over its clips; None if none has one.
+
+    Args:
+        folder (`str` or `Path`): where `write_sample_clips` wrote.
+        read_audio (`Callable`), workers (`int`, *optional*): see `measure_clips`.
+    """
+    clips = clips_of([source for source in sources if source.task == PITCHES], variants)
+    measured = defaultdict(list)
+    # YIN is as right as pYIN on clean single tones, and many times faster.
+    for clip, row in zip(
+        clips, measure_clips(clips, folder, read_audio, PitchSettings(estimator="yin"), workers=workers), strict=True
+    ):
+        measured[clip["label"]].append(row["average_pitch_hz"])
+    return {
+        name: float(np.mean(pitches)) if (pitches := [value for value in values if value is not None]) else None
+        for name, values in measured.items()
+    }
+
+
+def write_sample_benchmark(
+    folder: str | Path,
+    sources: Sequence[SoundSource],
+    pitches: dict[str, float | None],
+    size: SampleSize | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write the sample benchmark as a folder that `load_auditorybench` and every recipe's `data_dir` take.
+
+    Its wiki split is the unseen part: its calls and instruments are invented, and their names stand in no sentence of
+    the other splits, so that no text tells the answer; only the bank, whose captions hold the names, does.
+
+    Args:
+        pitches (`dict[str, float | None]`): of each instrument, as `measure_sources` returns them. Rows whose
+            expected answer the measurement contradicts are left out.
+
+    Returns:
+        `Path`: the folder; besides the CSV files it holds `sample.json`: counts, and what was left out for what.
+
+    Raises:
+        AudioBertInputError: no row is left in a split, or the folder cannot be written to.
+    """
+    size = size or SampleSize()
+    candidates = _candidates(sources, size, seed)
+    measured = [{"id": name, "average_pitch_hz": pitch} for name, pitch in pitches.items()]
+    # Rows of one template resemble each other on purpose: only sentences of the very same words are repeats.
+    settings = FilterSettings(near_duplicate_similarity=1.0)
+    facts = {"seed": seed, "rows": {}, "left_out": {}}
+    with staged_folder(folder) as stage:
+        (stage / "dataset").mkdir()
+        for split, rows in candidates.items():
+            filtered = filter_rows(rows, measured, settings)
+            logger.info("%s: %d rows; left out: %s", split, len(filtered.kept), filtered.reasons)
+            for task in (ANIMAL, PITCH):
+                kept = [row for row in filtered.kept if row["task"] == task]
+                if not kept:
+                    raise AudioBertInputError(
+                        f"no row of {task} is left in the sample's {split} split (left out: {filtered.reasons}); ask "
+                        f"for a larger sample."
+                    )
+                _write_split(stage / "dataset", task, split, kept)
+                facts["rows"].setdefault(task, {})[split] = len(kept)
+            facts["left_out"][split] = filtered.reasons
+        (stage / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return Path(folder)
+
+
+def _candidates(sources: Sequence[SoundSource], size: SampleSize, seed: int) -> dict[str, list[dict]]:
+    seen = {task: [one for one in sources if one.task == task and not one.unseen] for task in (CALLS, PITCHES)}
+    unseen = {task: [one for one in sources if one.task == task and one.unseen] for task in (CALLS, PITCHES)}
+    compared = pitch_rows(seen[PITCHES], _SPLITS, size.pairs, seed)
+    compared |= pitch_rows(unseen[PITCHES], {"wiki": 1.0}, size.unseen_pairs, seed)
+    return {
+        split: call_rows(unseen[CALLS] if split == "wiki" else seen[CALLS], split) + compared[split]
+        for split in PUBLISHED_SPLITS
+    }
+
+
+def _write_split(folder: Path, task: str, split: str, rows: Sequence[dict]) -> None:
+    # The names and columns of the published files; "comparsion" is how they spell it.
+    if task == ANIMAL:
+        name, columns = "animal_sound_recognition", ("animal", "description", "sentence")
+        cells = [(row["answer"], row["spans"][0], row["sentence"]) for row in rows]
+    else:
+        name, columns = "sound_pitch_comparsion", ("sentence", "answer", "span1", "span2")
+        cells = [(row["sentence"], row["answer"], *row["spans"]) for row in rows]
+    path = folder / f"{name}_{PUBLISHED_SPLITS[split]}.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows(cells)
