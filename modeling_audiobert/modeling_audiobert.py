@@ -38,9 +38,12 @@ if TYPE_CHECKING:
     from .exact_search import nearest_keys  # noqa: F401
     from .faiss_index import FaissIndex  # noqa: F401
     from .fingerprint import audio_encoder_fingerprint  # noqa: F401
+    from .hub_upload import upload_folder  # noqa: F401
     from .milvus_index import MilvusIndex  # noqa: F401
+    from .model_card import audiobert_card  # noqa: F401
     from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
     from .processing_audiobert import AudioBertProcessor  # noqa: F401
+    from .publishing import PublishingMixin  # noqa: F401
     from .span_decoding import decode_spans  # noqa: F401
     from .span_detection import SpanDetectionMixin  # noqa: F401
 

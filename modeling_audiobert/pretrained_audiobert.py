@@ -14,15 +14,17 @@ from .configuration_audiobert import AudioBertConfig
 from .errors import AudioBertInputError
 from .fingerprint import audio_encoder_fingerprint
 from .injection import prepare_for_injection
+from .publishing import PublishingMixin
 from .retrieval import AudioBertRetriever
 
 
 __all__ = ["AudioBertPreTrainedModel"]
 
+_PUSH_ARGUMENTS = ("token", "private", "revision", "create_pr", "commit_message", "commit_description", "tags")
 _HUB_ARGUMENTS = ("revision", "token", "cache_dir", "local_files_only", "force_download", "proxies")
 
 
-class AudioBertPreTrainedModel(PreTrainedModel):
+class AudioBertPreTrainedModel(PublishingMixin, PreTrainedModel):
     """Loading and saving of a model together with its tokenizers and audio bank, as RAG's retriever hangs on it."""
 
     config_class = AudioBertConfig
@@ -58,8 +60,8 @@ class AudioBertPreTrainedModel(PreTrainedModel):
                 f"'{pretrained_model_name_or_path}' lacks {len(absent)} of the model's weights, or has them in "
                 f"another shape, '{absent[0]}' among them. Save the model again, or correct its config.json."
             )
+        hub_kwargs = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name)}
         if retriever is None:
-            hub_kwargs = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name)}
             if kwargs.get("trust_remote_code"):
                 hub_kwargs["trust_remote_code"] = True
             retriever = AudioBertRetriever.from_pretrained(
@@ -67,10 +69,12 @@ class AudioBertPreTrainedModel(PreTrainedModel):
             )
         model.retriever = retriever
         model._after_loading()
+        hub_kwargs.pop("trust_remote_code", None)
+        model._remember_card(pretrained_model_name_or_path, hub_kwargs)
         return (model, info) if wants_info else model
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args, push_to_hub: bool = False, **kwargs) -> None:
-        """Save weights, configuration, tokenizers, feature extractor, audio bank and the code that reads them.
+        """Save weights, configuration, tokenizers, feature extractor, audio bank, model card and the code for them.
 
         Args:
             save_directory (`str` or `os.PathLike`): a folder; what it holds under other names stays.
@@ -91,9 +95,11 @@ class AudioBertPreTrainedModel(PreTrainedModel):
             super().save_pretrained(stage, *args, **kwargs)
             if self.retriever is not None and kwargs.get("is_main_process", True):
                 self.retriever.save_pretrained(stage)
+            if kwargs.get("is_main_process", True):
+                self._write_card(stage, Path(save_directory).name)
         if push_to_hub:
-            repo_id = kwargs.get("repo_id") or Path(save_directory).name
-            self.push_to_hub(repo_id, token=kwargs.get("token"), private=kwargs.get("private"))
+            given = {name: kwargs[name] for name in _PUSH_ARGUMENTS if name in kwargs}
+            self.push_to_hub(kwargs.get("repo_id") or Path(save_directory).name, **given)
 
     def initialize_weights(self) -> None:
         """Initialise what was not loaded; an adapter that was not loaded starts without effect."""

@@ -2,17 +2,10 @@
 
 from pathlib import Path
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.hub_upload import upload_folder
 
 
 __all__ = ["push_folder"]
-
-# The client library's own base of "could not connect", which changed twice (requests, httpx, httpx2): its errors are
-# the first base of the Hub's.
-_TRANSPORT_ERROR = HfHubHTTPError.__bases__[0]
 
 
 def push_folder(folder: str | Path, repository: str, *, private: bool = False) -> str:
@@ -34,27 +27,12 @@ def push_folder(folder: str | Path, repository: str, *, private: bool = False) -
     Raises:
         AudioBertInputError: the name is no repository's, the Hub cannot be reached, or it refuses.
     """
-    api = HfApi()
-    try:
-        api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repository,
-            repo_type="dataset",
-            folder_path=folder,
-            commit_message="Upload with audiobert data push",
-            delete_patterns="data/**",
-        )
-    except HFValidationError as error:
-        raise AudioBertInputError(f"'{repository}' is not the name of a repository: {error}") from error
-    except HfHubHTTPError as error:
-        reason = str(error).rstrip(". \n")
-        raise AudioBertInputError(
-            f"the Hub at {api.endpoint} refused the upload to '{repository}': {reason}. Log in with 'hf auth login' "
-            f"(or set HF_TOKEN) as someone who may write there."
-        ) from error
-    except (_TRANSPORT_ERROR, OSError) as error:
-        raise AudioBertInputError(
-            f"could not reach the Hub at {api.endpoint} ({type(error).__name__}: {error}). Nothing is lost: "
-            f"connect to the network and repeat, or write the folder with 'audiobert data export'."
-        ) from error
+    commit = upload_folder(
+        folder,
+        repository,
+        "dataset",
+        private,
+        commit_message="Upload with audiobert data push",
+        delete_patterns="data/**",
+    )
     return str(commit.commit_url)

@@ -1,4 +1,4 @@
-"""The part of the Hugging Face Hub's HTTP interface that uploading and loading one dataset needs."""
+"""The part of the Hugging Face Hub's HTTP interface that uploading and loading one dataset or model needs."""
 
 import base64
 import hashlib
@@ -13,10 +13,13 @@ COMMIT = "c0ffee00" * 5
 
 
 class HubState:
-    """What the stand-in holds: its one dataset repository, and who may write."""
+    """What the stand-in holds: its one repository, the dataset `me/bench` or the model `me/model`; who may write."""
 
-    def __init__(self, token: str):
+    def __init__(self, token: str, kind: str = "datasets"):
         self.token = token
+        self.kind = kind
+        self.name = "me/bench" if kind == "datasets" else "me/model"
+        self.page = f"/datasets/{self.name}" if kind == "datasets" else f"/{self.name}"
         self.repository: dict = {}
         self.files: dict[str, bytes] = {}
         self.uploads: dict[str, bytes] = {}
@@ -84,13 +87,14 @@ def hub_handler(state: HubState) -> type[Quiet]:  # noqa: C901 - a class of shor
         def do_GET(self):
             parts = urlsplit(self.path)
             path = unquote(parts.path)
-            if found := re.fullmatch(r"/datasets/me/bench/resolve/[^/]+/(.+)", path):
+            entry = f"/api/{state.kind}/{state.name}"
+            if found := re.fullmatch(rf"{state.page}/resolve/[^/]+/(.+)", path):
                 self.resolve(found[1])
-            elif found := re.fullmatch(r"/api/datasets/me/bench/tree/[^/]+/?(.*)", path):
+            elif found := re.fullmatch(rf"{entry}/tree/[^/]+/?(.*)", path):
                 self.answer_json(state.inside(found[1], "recursive=true" in parts.query.lower()))
-            elif re.fullmatch(r"/api/datasets/me/bench(/revision/.+)?", path) and state.repository:
+            elif re.fullmatch(rf"{entry}(/revision/.+)?", path) and state.repository:
                 siblings = [{"rfilename": name} for name in state.files]
-                self.answer_json({"id": "me/bench", "sha": COMMIT, "private": False, "siblings": siblings, "tags": []})
+                self.answer_json({"id": state.name, "sha": COMMIT, "private": False, "siblings": siblings, "tags": []})
             else:
                 self.answer(b"", 404, X_Error_Code="RepoNotFound")
 
@@ -117,11 +121,11 @@ def hub_handler(state: HubState) -> type[Quiet]:  # noqa: C901 - a class of shor
 
         def create(self, content):
             state.repository = json.loads(content)
-            return {"url": f"{self.address}/datasets/me/bench", "id": "me/bench"}
+            return {"url": f"{self.address}{state.page}", "id": state.name}
 
         def preupload(self, content):
             names = [file["path"] for file in json.loads(content)["files"]]
-            modes = ["lfs" if name.endswith(".parquet") else "regular" for name in names]
+            modes = ["lfs" if name.endswith((".parquet", ".safetensors")) else "regular" for name in names]
             return {"files": [{"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": None}
                               for name, mode in zip(names, modes, strict=True)]}  # fmt: skip
 
@@ -133,7 +137,7 @@ def hub_handler(state: HubState) -> type[Quiet]:  # noqa: C901 - a class of shor
 
         def commit(self, content):
             state.commit([json.loads(line) for line in content.splitlines()])
-            address = f"{self.address}/datasets/me/bench/commit/{COMMIT}"
+            address = f"{self.address}{state.page}/commit/{COMMIT}"
             return {"success": True, "commitUrl": address, "commitOid": COMMIT}
 
         def paths_info(self, content):
