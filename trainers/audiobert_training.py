@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub import EvalResult
 from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -17,16 +18,17 @@ from audiobert.modeling_audiobert import AudioBertForMaskedLM
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.model_card import RunFacts, audiobert_card
 
 from .audio_encoding import encode_values, in_batches
 from .audio_features import AudioFeatureCache
 from .audiobert_trainer import AudioBertTrainer
 from .clip_sources import Clip
 from .collation import AudioBertCollator, EncodedRow, encode_rows, retrieve_clips
-from .evaluation import evaluate_model
+from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token
-from .model_card import CardFacts, write_model_card
-from .provenance import rows_digest, versions
+from .model_card import hub_id, recipe_text, told
+from .provenance import hardware, rows_digest, versions
 from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
 
 
@@ -68,6 +70,7 @@ class AudioBertRecipe:
         feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
         max_length (`int`): the longest row, in tokens.
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
         training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
     """
 
@@ -89,6 +92,7 @@ class AudioBertRecipe:
     feature_cache: Path | None = None
     max_length: int = 128
     max_train_rows: int | None = None
+    card: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(
         default_factory=lambda: {
             "num_train_epochs": 20.0,
@@ -162,12 +166,14 @@ def _train_one(
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
         "versions": versions(),
+        "hardware": hardware(),
         # Of the model as it was saved, with spans detected and clips retrieved as in use.
         "validation": evaluate_model(folder, recipe.data_dir, task=recipe.task, split="validation")["results"],
     }
     with staged_file(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    write_model_card(folder, _card(recipe, metrics, model))
+    with staged_file(folder / "README.md") as temporary:
+        temporary.write_text(audiobert_card(model, folder.name, _run_facts(recipe, metrics)), encoding="utf-8")
     return metrics
 
 
@@ -225,39 +231,44 @@ def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:
     return rows
 
 
-def _card(recipe: AudioBertRecipe, metrics: dict[str, Any], model: AudioBertForMaskedLM) -> CardFacts:
-    licences = model.bank.descriptions["licence"].value_counts().to_pylist()
-    return CardFacts(
-        title="AudioBERT",
-        summary=(
-            "A masked language model that hears: it finds the words of a sentence that name a sound, retrieves a "
-            "matching clip from its audio bank, and injects the clip's embedding (arXiv 2409.08199). Sentences "
-            "without such words get the predictions of the language model that it was made from, bit for bit."
-        ),
-        limits=(
-            "It can only hear what its audio bank holds, knows English sentences of AuditoryBench's patterns, and "
-            "takes the most similar clip for the right one."
-        ),
-        recipe=recipe,
-        facts={
-            "language model": recipe.language_model,
-            "span detector": recipe.span_detector,
-            "CLAP": recipe.clap,
-            "audio encoder": recipe.audio_encoder,
-            "audio bank": f"{len(model.bank)} clips",
-            "licences of the clips": ", ".join(
-                f"{entry['values'] or 'not recorded'} ({entry['counts']})" for entry in licences
-            ),
-            "task": recipe.task,
-            "rows": metrics["rows"],
-            "sha256 of the rows": metrics["data_sha256"],
-            "steps": metrics["steps"],
-            "seed": metrics["seed"],
-            "versions": metrics["versions"],
+def _run_facts(recipe: AudioBertRecipe, metrics: dict[str, Any]) -> RunFacts:
+    emissions = recipe.card.get("co2_eq_emissions")
+    base_model = hub_id(recipe.language_model)
+    return RunFacts(
+        training={
+            name: told(value)
+            for name, value in {
+                "language model": recipe.language_model,
+                "span detector": recipe.span_detector,
+                "CLAP": recipe.clap,
+                "audio encoder": recipe.audio_encoder,
+                "data": "AuditoryBench (arXiv 2409.08199), generated by a large language model",
+                "task": recipe.task,
+                "rows": metrics["rows"],
+                "sha256 of the rows": metrics["data_sha256"],
+                "steps": metrics["steps"],
+                "seed": metrics["seed"],
+                "versions": metrics["versions"],
+            }.items()
         },
-        metrics={
-            f"accuracy on validation, {result['task']}, hearing {result['hearing']}": result["accuracy"]
+        results=[
+            EvalResult(
+                task_type="fill-mask",
+                dataset_type="auditorybench",
+                dataset_name="AuditoryBench",
+                dataset_config=result["task"],
+                dataset_split="validation",
+                metric_type="accuracy",
+                metric_name=f"accuracy ({PROTOCOL}), hearing {result['hearing']}",
+                metric_value=round(result["accuracy"], 4),
+            )
             for result in metrics["validation"]
+        ],
+        environment={
+            "hours of training": f"{metrics['seconds_since_start_or_resume'] / 3600:.3f}, since the last resumption",
+            "hardware": metrics["hardware"],
+            "CO2": None if emissions is None else told(emissions),
         },
-        metadata={"pipeline_tag": "fill-mask", "language": "en"},
+        recipe=recipe_text(recipe),
+        metadata=({"base_model": base_model} if base_model else {}) | recipe.card,
     )

@@ -1,5 +1,6 @@
 """Model cards with the facts of a run."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from audiobert.modeling_audiobert.atomic_files import output_errors
 from .recipe import recipe_settings
 
 
-__all__ = ["CardFacts", "write_model_card"]
+__all__ = ["CardFacts", "hub_id", "recipe_text", "told", "write_model_card"]
 
 _TEMPLATE = """---
 {{ card_data }}
@@ -65,17 +66,15 @@ def write_model_card(folder: str | Path, facts: CardFacts) -> Path:
     Raises:
         AudioBertInputError: the folder cannot be written to.
     """
-    settings = {key: _without_folder(value) for key, value in recipe_settings(facts.recipe).items()}
-    settings.pop("output_dir", None)
     card = ModelCard.from_template(
         ModelCardData(library_name="transformers", tags=["audiobert"], **facts.metadata),
         template_str=_TEMPLATE,
         title=facts.title,
         summary=facts.summary,
         limits=facts.limits,
-        facts={name: _text(value) for name, value in facts.facts.items()},
-        metrics={name: _text(value) for name, value in facts.metrics.items()},
-        recipe=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+        facts={name: told(value) for name, value in facts.facts.items()},
+        metrics={name: told(value) for name, value in facts.metrics.items()},
+        recipe=recipe_text(facts.recipe),
     )
     path = Path(folder) / "README.md"
     with output_errors(path):
@@ -83,11 +82,24 @@ def write_model_card(folder: str | Path, facts: CardFacts) -> Path:
     return path
 
 
-def _text(value: Any) -> str:
+def recipe_text(recipe: Any) -> str:
+    """Return a resolved recipe as YAML, folders by their last part only."""
+    settings = {key: _without_folder(value) for key, value in recipe_settings(recipe).items()}
+    settings.pop("output_dir", None)
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+
+
+def hub_id(name_or_path: str) -> str | None:
+    """Return the Hub id that a checkpoint was named by; None for a folder."""
+    return name_or_path if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name_or_path) and not _exists(name_or_path) else None
+
+
+def told(value: Any) -> str:
+    """Return a fact as a card tells it: folders by their last part only, None as "not recorded"."""
     if value is None:
         return "not recorded"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {told(entry)}" for key, entry in value.items())
     return f"{value:.4f}" if isinstance(value, float) else str(_without_folder(value))
 
 

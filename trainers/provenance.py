@@ -2,13 +2,25 @@
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import torch
 
-__all__ = ["rows_digest", "versions"]
+
+__all__ = ["hardware", "rows_digest", "versions"]
+
+
+def hardware() -> str:
+    """Return what torch computes on here, for the record of a run."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    if torch.accelerator.is_available():
+        return f"{torch.accelerator.device_count()} x {torch.accelerator.current_accelerator().type}"
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {torch.get_num_threads()} threads"
 
 
 def rows_digest(rows: Sequence[dict[str, Any]]) -> str:

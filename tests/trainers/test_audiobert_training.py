@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tiny_bank import random_bank, write_sounds
 from tiny_benchmark import write_benchmark
@@ -74,7 +75,22 @@ def test_training_moves_what_it_should_and_saves_a_model_that_hears(inputs, trai
         for task in ("animal_sound_recognition", "sound_pitch_comparison", "combined")
     ]
     assert json.loads((folder / "metrics.json").read_text()) == metrics
-    assert "licences of the clips: CC0 (5)" in (folder / "README.md").read_text()
+
+
+def test_the_card_tells_the_run_and_its_results_by_metadata_too(inputs, trained):
+    folder, metrics = trained
+    card = ModelCard.load(folder / "README.md")
+    told = {(result.dataset_config, result.metric_name): result.metric_value for result in card.data.eval_results}
+    assert told == {
+        (result["task"], f"accuracy (answer length given), hearing {result['hearing']}"): round(result["accuracy"], 4)
+        for result in metrics["validation"]
+    }
+    assert "| CC0 | 5 |" in card.text
+    assert "- steps: 4" in card.text
+    assert f"- hardware: {metrics['hardware']}" in card.text
+    assert "- CO2: not recorded" in card.text
+    assert card.data.base_model is None  # a folder of this machine is no base model on the Hub
+    assert str(Path(inputs["data_dir"]).parent) not in card.content
 
 
 def test_the_banks_values_are_those_of_the_trained_encoder(trained):
