@@ -40,6 +40,7 @@ INSTALL_REQUIRES = [
     "soxr>=0.3.7",  # librosa 0.10.2 resamples with it too
     "safetensors>=0.4.3",  # transformers 4.55 asks for it
     "numpy>=1.26",  # optimum-habana and laion-clap still need numpy 1
+    "scipy>=1.11.3",  # the first line that works with numpy 1.26; librosa asks for it too
     "pyarrow>=17",
     "pandas>=2.2",
     "pyyaml>=6.0.1",  # 6.0 does not build with Cython 3
@@ -61,6 +62,7 @@ MILVUS = [
 CONSTRUCT = [
     "pydantic>=2.8",  # the form of a language model's answers: sent as JSON schema, and what they are validated by
     "datatrove>=0.10",  # shards on many machines; earlier ones were not tried
+    "krippendorff>=0.8",  # agreement of annotators; earlier ones were not tried
 ]
 TEST = [
     *DEMO,

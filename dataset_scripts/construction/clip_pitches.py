@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +25,7 @@ __all__ = ["PitchSettings", "measure_clips"]
 
 logger = logging.getLogger(__name__)
 
-ReadAudio = Callable[[Path, int], np.ndarray]
+ReadAudio = Callable[[bytes, int, str], np.ndarray]
 _KEPT = ("average_pitch_hz", "median_pitch_hz", "voiced_fraction", "estimator", "fmin_hz", "fmax_hz", "file_sha256")
 
 
@@ -54,19 +55,20 @@ class _Meter:
     settings: PitchSettings
     cache: Path | None
 
-    def __call__(self, path: Path) -> dict:
+    def __call__(self, path: str | Path | None) -> dict:
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = _content(path)
         except OSError as error:
-            return self._without_pitch(f"'{path.name}' cannot be read: {error.strerror}")
+            return self._without_pitch(f"'{_name(path)}' cannot be read: {error.strerror or error}")
+        digest = hashlib.sha256(content).hexdigest()
         entry = None if self.cache is None else self._entry(digest)
         kept = entry and _read_entry(entry)
         if kept:
             return kept
         try:
-            samples = self.read(path, self.settings.sampling_rate)
+            samples = self.read(content, self.settings.sampling_rate, _name(path))
         except AudioBertInputError as error:
-            return self._without_pitch(str(error).replace(str(path), path.name)) | {"file_sha256": digest}
+            return self._without_pitch(str(error)) | {"file_sha256": digest}
         measured = asdict(self.settings)
         sampling_rate = measured.pop("sampling_rate")
         found = measure_pitch(samples, sampling_rate, **measured).to_dict() | {"file_sha256": digest}
@@ -100,12 +102,14 @@ def measure_clips(
 
     Args:
         clips (`Sequence[Mapping]`):
-            Each with `id` and `path`, relative to `folder`.
+            Each with `id` and `path`: absolute, relative to `folder`, or what fsspec opens, such as
+            `tar://clip.flac::shard.tar`.
         folder (`str` or `Path`):
             Of the audio files.
         read_audio (`Callable`):
-            (path, sampling rate in Hz) → mono waveform; `audiobert.trainers.audio_loading.load_audio`. What it raises
-            as `AudioBertInputError` becomes the row's `reason`.
+            (a file's bytes, sampling rate in Hz, name for errors) → mono waveform;
+            `audiobert.trainers.audio_loading.load_audio`. What it raises as `AudioBertInputError` becomes the row's
+            `reason`.
         settings (`PitchSettings`, *optional*):
             The estimator and its range.
         cache (`str` or `Path`, *optional*):
@@ -127,19 +131,39 @@ def measure_clips(
     workers = os.cpu_count() or 1 if workers is None else workers
     if workers < 1:
         raise AudioBertInputError(f"{workers} workers cannot measure anything; give 1 or more.")
-    paths = [Path(folder) / clip["path"] for clip in clips]
+    paths = [_located(folder, clip["path"]) for clip in clips]
     meter = _Meter(read_audio, settings or PitchSettings(), None if cache is None else Path(cache))
     found = dict(tqdm(_measured(meter, paths, workers), total=len(paths), unit="clip", disable=None))
     rows = [{"id": clip["id"], "path": clip["path"], **found[index]} for index, clip in enumerate(clips)]
     failed = [row for row in rows if row.get("failed")]
     if len(failed) == len(rows):
         raise AudioBertInputError(
-            f"none of the {len(rows)} clips can be read in '{folder}'; the first: {failed[0]['reason']}. Give the "
-            f"folder that the paths are relative to."
+            f"none of the {len(rows)} clips can be read in '{folder}'; the first: {failed[0]['reason']}. Correct the "
+            f"paths, or give the folder that they are relative to."
         )
     pitched = sum(row["average_pitch_hz"] is not None for row in rows)
     logger.info("%d clips: %d with a pitch, %d files that cannot be read", len(rows), pitched, len(failed))
     return rows
+
+
+def _located(folder: str | Path, path: str | None) -> str | Path | None:
+    return path if path is None or "://" in path else Path(folder) / path
+
+
+def _name(path: str | Path | None) -> str:
+    """What messages call a file: without folders, which are the user's own affair in a file that travels."""
+    return re.split(r"[/\\]", str(path).partition("::")[0])[-1]
+
+
+def _content(path: str | Path | None) -> bytes:
+    if path is None:
+        raise FileNotFoundError("the clip names no file")
+    if isinstance(path, Path):
+        return path.read_bytes()
+    import fsspec
+
+    with fsspec.open(path) as file:
+        return file.read()
 
 
 def _check_ids(clips: Sequence[Mapping]) -> None:
@@ -152,7 +176,7 @@ def _check_ids(clips: Sequence[Mapping]) -> None:
         seen.add(clip["id"])
 
 
-def _measured(meter: _Meter, paths: Sequence[Path], workers: int) -> Iterator[tuple[int, dict]]:
+def _measured(meter: _Meter, paths: Sequence[str | Path | None], workers: int) -> Iterator[tuple[int, dict]]:
     if workers == 1 or len(paths) == 1:
         for index, path in enumerate(paths):
             yield index, meter(path)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -25,9 +26,9 @@ def clips(tmp_path) -> list[dict]:
 
 
 def counting_reader(calls: list):
-    def read(path, sampling_rate) -> np.ndarray:
-        calls.append(path.name)
-        return load_audio(path, sampling_rate)
+    def read(content, sampling_rate, name) -> np.ndarray:
+        calls.append(name)
+        return load_audio(content, sampling_rate, name)
 
     return read
 
@@ -77,10 +78,10 @@ def test_a_run_that_was_stopped_goes_on_from_the_cache(clips, tmp_path):
     calls: list[str] = []
     read = counting_reader(calls)
 
-    def stopped(path, sampling_rate):
-        if path.name == "hiss.wav":
+    def stopped(content, sampling_rate, name):
+        if name == "hiss.wav":
             raise KeyboardInterrupt
-        return read(path, sampling_rate)
+        return read(content, sampling_rate, name)
 
     with pytest.raises(KeyboardInterrupt):
         measure_clips(clips, tmp_path, stopped, FAST, tmp_path / "cache", workers=1)
@@ -109,6 +110,17 @@ def test_missing_and_broken_files_lose_nothing_and_are_not_remembered(clips, tmp
     assert str(tmp_path) not in json.dumps(rows)
     soundfile.write(tmp_path / "high.wav", tone(1000), RATE)
     assert measure_clips(clips, tmp_path, load_audio, FAST, tmp_path / "cache", workers=1)[1]["average_pitch_hz"]
+
+
+def test_clips_inside_an_archive_are_measured_where_they_are(clips, tmp_path):
+    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
+        archive.add(tmp_path / "low.wav", "low.wav")
+    inside = {"id": "inside", "path": f"tar://low.wav::{tmp_path / 'shard.tar'}"}
+    nowhere = [{"id": "no file", "path": None}, {"id": "no member", "path": f"tar://x.wav::{tmp_path / 'shard.tar'}"}]
+    rows = measure_clips([clips[0], inside, *nowhere], tmp_path / "", load_audio, FAST, workers=1)
+    assert rows[1]["average_pitch_hz"] == rows[0]["average_pitch_hz"]
+    assert [row.get("failed", False) for row in rows] == [False, False, True, True]
+    assert "names no file" in rows[2]["reason"]
 
 
 def test_a_folder_without_any_of_the_clips_is_an_error(clips, tmp_path):
