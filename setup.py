@@ -50,6 +50,8 @@ INSTALL_REQUIRES = [
     "packaging>=23",
     "pillow>=10",  # pictures of sounds
     "tqdm>=4.66.3",  # datasets asks for it
+    "filelock>=3.12",  # huggingface-hub asks for both
+    "fsspec>=2023.9",
 ]
 
 DEMO = ["gradio>=6"]  # the first that allows huggingface-hub 2

@@ -13,7 +13,7 @@ from pathlib import Path
 from .errors import AudioBertInputError
 
 
-__all__ = ["output_errors", "staged_file", "staged_folder"]
+__all__ = ["is_stage", "output_errors", "staged_file", "staged_folder", "undo_interrupted"]
 
 _STAGE_PREFIX = ".audiobert-"
 _UNCHANGED = "What stood there before is unchanged. "
@@ -127,6 +127,36 @@ def staged_folder(target: str | os.PathLike) -> Iterator[Path]:
         _remove(None, [retired, stage, *made])
         raise
     shutil.rmtree(stage, ignore_errors=True)
+
+
+def is_stage(path: Path) -> bool:
+    """Return whether a path is named as what `staged_file` and `staged_folder` write to; it stays after a kill."""
+    return path.name.startswith(_STAGE_PREFIX)
+
+
+def undo_interrupted(folder: str | os.PathLike) -> None:
+    """Remove what a killed process left of `staged_folder` and `staged_file` in `folder`.
+
+    If it was killed between moving one entry and the next, what stood there before is put back first. Nothing else may
+    be writing there.
+
+    Raises:
+        AudioBertInputError: the place cannot be written to.
+    """
+    folder = Path(folder)
+    with _output_errors(folder):
+        for stage in filter(is_stage, folder.iterdir() if folder.is_dir() else ()):
+            if not stage.is_dir():
+                stage.unlink()
+                continue
+            fresh, retired = stage / "new", stage / "old"
+            # With nothing left to move, the change was complete.
+            if fresh.is_dir() and any(fresh.iterdir()) and retired.is_dir():
+                for entry in retired.iterdir():
+                    if (folder / entry.name).is_dir() and not (folder / entry.name).is_symlink():
+                        shutil.rmtree(folder / entry.name)
+                    os.replace(entry, folder / entry.name)
+            shutil.rmtree(stage)
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from huggingface_hub import EvalResult
-from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
@@ -20,9 +18,9 @@ from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.model_card import RunFacts, audiobert_card
 
-from .audio_encoding import encode_values, in_batches
 from .audio_features import AudioFeatureCache
 from .audiobert_trainer import AudioBertTrainer
+from .bank_refreshing import refresh_values
 from .clip_sources import Clip
 from .collation import AudioBertCollator, EncodedRow, encode_rows, retrieve_clips
 from .evaluation import PROTOCOL, evaluate_model
@@ -154,7 +152,7 @@ def _train_one(
     seconds = time.monotonic() - started
     model.eval()
     if features is not None:
-        model.refresh_values(_encode_clips(model, features))
+        model.refresh_values(refresh_values(model.audio_encoder, features, model.config.audio_pooling))
     model.save_pretrained(folder)
     metrics = {
         "kind": recipe.kind,
@@ -210,16 +208,6 @@ def _encoded(
 
 def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
     return random.Random(seed).sample(rows, min(count, len(rows)))
-
-
-def _encode_clips(model: AudioBertForMaskedLM, features: AudioFeatureCache) -> torch.Tensor:
-    indices = tqdm(range(len(features)), desc="encoding the bank's clips", unit="clip", disable=None)
-
-    def encode(batch: list[int]) -> torch.Tensor:
-        stacked = torch.stack([features[index] for index in batch])
-        return encode_values(model.audio_encoder, stacked, model.config.audio_pooling)
-
-    return in_batches(encode, indices, 32)
 
 
 def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:

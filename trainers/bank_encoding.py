@@ -1,32 +1,35 @@
-"""Clips to keys and values, batch by batch, each batch kept on disk as soon as it is done."""
+"""Clips to keys and values: each clip by itself, so that its bits depend on nothing else."""
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, ClapModel
 
-from audiobert.modeling_audiobert.atomic_files import staged_file
-from audiobert.modeling_audiobert.audio_bank import AudioBank
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import audio_encoder_fingerprint, clap_fingerprint
 
 from .audio_encoding import encode_keys, encode_values
-from .audio_features import ast_features, clap_features
-from .audio_loading import MAX_DURATION_SECONDS, load_audio, read_sound
-from .clip_sources import Clip, ClipSource
+from .audio_features import ast_features, clap_features, is_longer
+from .audio_loading import MAX_DURATION_SECONDS, Sound, check_audio_file, read_sound
+from .clip_streams import StreamedClip, UnreachableSourceError
 
 
-__all__ = ["BankEncoders", "BankOptions", "EncodedBatch", "encode_clips", "load_bank_encoders", "refresh_values"]
+__all__ = [
+    "BankEncoders",
+    "BankOptions",
+    "PreparedClip",
+    "encode_prepared",
+    "load_bank_encoders",
+    "prepare_clip",
+    "single_threaded",
+]
 
 
 @dataclass
@@ -47,72 +50,63 @@ class BankEncoders:
             audio_encoder_fingerprint(self.audio_encoder, self.audio_extractor, self.pooling),
         )
 
+    def to(self, device: torch.device | str) -> "BankEncoders":
+        """Move both models to `device`, in place; return the encoders."""
+        self.clap.to(device)
+        self.audio_encoder.to(device)
+        return self
+
 
 @dataclass(frozen=True)
 class BankOptions:
     """How a bank is built.
 
     Args:
-        skip_broken (`bool`): leave out clips whose file cannot be used, and report them.
+        strict (`bool`): refuse a source with clips that cannot be used; by default they are left out and reported.
         embed_audio (`bool`): keep the files' bytes in the bank, so that it can be played without them.
-        batch_size (`int`): clips that are encoded at once, and lost at most when interrupted.
+        keep_duplicates (`bool`): keep clips whose samples are those of an earlier one; by default the first is kept.
+        batch_size (`int`): clips of a forward pass; see `encode_prepared` for what it changes.
+        chunk_size (`int`): clips that are saved at once, and lost at most when interrupted.
         max_duration_seconds (`float`): see `load_audio`.
-        num_threads (`int`): threads that decode while the encoders compute.
+        num_proc (`int`): processes that decode and compute features; with 1, threads of this process do.
     """
 
-    skip_broken: bool = False
+    strict: bool = False
     embed_audio: bool = False
-    batch_size: int = 32
+    keep_duplicates: bool = False
+    batch_size: int = 1
+    chunk_size: int = 64
     max_duration_seconds: float = MAX_DURATION_SECONDS
-    num_threads: int = 2
+    num_proc: int = 1
+
+    def __post_init__(self):
+        for name in ("batch_size", "chunk_size", "num_proc"):
+            if getattr(self, name) < 1:
+                raise AudioBertInputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 @dataclass
-class EncodedBatch:
-    """Some clips of a source, encoded.
+class PreparedClip:
+    """One decoded clip: features for both encoders, or why there are none.
 
     Args:
-        keys (`torch.FloatTensor` of shape `(num_clips, key_dim)`), values (`(num_clips, value_dim)`): of the clips in
-            `seconds`, in its order.
-        seconds (`dict[str, float]`): the duration of each clip, by its id.
-        broken (`dict[str, str]`): of each clip that could not be used, the reason, by its id.
+        content (`str`): a digest of the decoded samples and their rate; equal for copies of a sound.
+        duration_seconds (`float`): as decoded.
+        cpu_seconds (`float`): processor time that reading, decoding and features took.
     """
 
-    keys: torch.Tensor
-    values: torch.Tensor
-    seconds: dict[str, float]
-    broken: dict[str, str]
-
-    def save(self, file: Path) -> None:
-        """Write the batch; half of it is never seen.
-
-        Raises:
-            AudioBertInputError: the disk is full, or the place cannot be written to.
-        """
-        facts = {"seconds": json.dumps(self.seconds), "broken": json.dumps(self.broken)}
-        with staged_file(file) as temporary:
-            save_file({"keys": self.keys, "values": self.values}, temporary, metadata=facts)
-
-    @classmethod
-    def load(cls, file: Path) -> "EncodedBatch | None":
-        """Return a kept batch, or None where there is none, or a power cut left half of one."""
-        try:
-            with safe_open(file, "pt") as stored:
-                facts = stored.metadata()
-                tensors = stored.get_tensor("keys"), stored.get_tensor("values")
-        except (FileNotFoundError, SafetensorError):
-            return None
-        return cls(*tensors, json.loads(facts["seconds"]), json.loads(facts["broken"]))
-
-
-@dataclass
-class _Prepared:
-    """One decoded clip: features for both encoders and its duration, or why there are none."""
-
-    clip_features: torch.Tensor | None = None
+    clap_features: torch.Tensor | None = None
     ast_features: torch.Tensor | None = None
-    seconds: float = 0.0
-    broken: str | None = None
+    content: str | None = None
+    duration_seconds: float = 0.0
+    audio: bytes | None = None
+    problem: str | None = None
+    cpu_seconds: float = 0.0
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether fused CLAP looks at the clip as a long one."""
+        return self.clap_features is not None and is_longer(self.clap_features)
 
 
 def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike) -> BankEncoders:
@@ -130,133 +124,91 @@ def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike
     )
 
 
-def encode_clips(
-    clips: Sequence[Clip], source: ClipSource, encoders: BankEncoders, work: Path, options: BankOptions
-) -> list[EncodedBatch]:
-    """Return the clips' keys and values in batches, in order; what `work` holds of them is not computed again.
-
-    The same clips always make a batch, so that a resumed run multiplies the very same matrices and gives the same
-    bits. (Both feature extractors bring every clip to one length, so that sorting clips by length would save nothing.)
-
-    Raises:
-        AudioBertInputError: a clip's file cannot be used and `options.skip_broken` is False; or `work` cannot be
-            written to.
-    """
-    fingerprints = encoders.fingerprints()
-    batches = [clips[start : start + options.batch_size] for start in range(0, len(clips), options.batch_size)]
-    files = [work / f"{_batch_digest(batch, source, fingerprints, options)}.safetensors" for batch in batches]
-    results = [EncodedBatch.load(file) for file in files]
-    missing = [index for index, result in enumerate(results) if result is None]
-    decoding: dict[int, list[Future]] = {}
-    done = sum(len(batches[index]) for index, result in enumerate(results) if result is not None)
-    with (
-        tqdm(total=len(clips), initial=done, desc="encoding clips", unit="clip", disable=None) as bar,
-        ThreadPoolExecutor(options.num_threads) as pool,
-    ):
-        try:
-            for position, index in enumerate(missing):
-                for ahead in missing[position : position + 2]:
-                    if ahead not in decoding:
-                        decoding[ahead] = [
-                            pool.submit(_prepare, clip, source, encoders, options) for clip in batches[ahead]
-                        ]
-                prepared = [future.result() for future in decoding.pop(index)]
-                results[index] = _encode(batches[index], prepared, encoders)
-                results[index].save(files[index])
-                bar.update(len(batches[index]))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return results
-
-
-def refresh_values(
-    bank: AudioBank,
-    audio_encoder: torch.nn.Module,
-    feature_extractor,
-    audio_dir: str | os.PathLike | None = None,
-    pooling: str = "mean",
-) -> torch.Tensor:
-    """Return the values that an audio encoder gives a bank's clips now, after training has changed it.
+def prepare_clip(entry: StreamedClip, extractors: tuple[object, object], options: BankOptions) -> PreparedClip:
+    """Read and decode a clip and compute its features; what is wrong with its file is told, not raised.
 
     Args:
-        bank (`AudioBank`): unchanged.
-        audio_encoder (`ASTModel`): encodes in evaluation mode, and is left in the mode it is in.
-        feature_extractor (`ASTFeatureExtractor`): its own.
-        audio_dir (`str` or `Path`, *optional*):
-            The folder that the clips' paths are relative to; not needed for clips whose audio the bank holds.
-        pooling (`str`, *optional*, defaults to `"mean"`): see `pool_audio`.
-
-    Returns:
-        `torch.FloatTensor` of shape `(num_clips, hidden_size)`, float32 on the CPU.
+        extractors (`tuple`): CLAP's feature extractor and the audio encoder's.
 
     Raises:
-        AudioBertInputError: a clip's audio is neither in the bank nor in `audio_dir`, or cannot be used.
+        UnreachableSourceError: a sound elsewhere cannot be had now, which says nothing about the sound.
     """
-    batch_size = BankOptions.batch_size
-    was_training = audio_encoder.training
-    audio_encoder.eval()
-    values = []
+    started = time.thread_time()
+    prepared = PreparedClip(problem=entry.problem)
+    if entry.problem is None:
+        try:
+            sound, prepared.audio = _read(entry, options)
+        except UnreachableSourceError:
+            raise
+        except AudioBertInputError as error:
+            prepared.problem = str(error)
+        else:
+            clap_extractor, audio_extractor = extractors
+            prepared.clap_features = clap_features(sound.at_rate(clap_extractor.sampling_rate), clap_extractor)
+            prepared.ast_features = ast_features(sound.at_rate(audio_extractor.sampling_rate), audio_extractor)
+            prepared.duration_seconds = sound.duration_seconds
+            prepared.content = _content(sound)
+    prepared.cpu_seconds = time.thread_time() - started
+    return prepared
+
+
+def encode_prepared(
+    prepared: Sequence[PreparedClip], encoders: BankEncoders, batch_size: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return keys and values of at most `batch_size` clips, in one forward pass of each encoder.
+
+    The last bits of a matrix product depend on its shape. With `batch_size` 1 a clip therefore has one result,
+    whatever its neighbours, the window and the chunk. Above 1 a smaller batch is filled up with copies, so that the
+    shape at least is always the same; the result of a clip may then depend on its place in the batch, by rounding.
+
+    Args:
+        prepared (`Sequence[PreparedClip]`): without problems; for fused CLAP all long or all short, since it takes
+            another way through long ones.
+
+    Returns:
+        `(num_clips, key_dim)` of norm 1 and `(num_clips, value_dim)`, float32 on the CPU.
+    """
+    filled = [*prepared, *[prepared[-1]] * (batch_size - len(prepared))]
+    keys = encode_keys(encoders.clap, torch.stack([clip.clap_features for clip in filled]))
+    values = encode_values(
+        encoders.audio_encoder, torch.stack([clip.ast_features for clip in filled]), encoders.pooling
+    )
+    keys = keys[: len(prepared)]
+    norms = keys.norm(dim=1, keepdim=True)
+    # As AudioBank does: what is of norm 1 to float32's precision stays as it is.
+    return torch.where((norms - 1).abs() <= 1e-6, keys, keys / norms), values[: len(prepared)]
+
+
+@contextmanager
+def single_threaded() -> Iterator[int]:
+    """Let each computation on the CPU use one thread in this block; yield how many it used before.
+
+    How a matrix product is cut among threads changes its last bits, so a bank would depend on the number of cores.
+    Clips are computed side by side instead, which is also faster.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        with tqdm(total=len(bank), desc="refreshing values", unit="clip", disable=None) as bar:
-            for start in range(0, len(bank), batch_size):
-                rows = bank.clips.slice(start, batch_size).select(["id", "path", "audio"]).to_pylist()
-                sounds = [_clip_audio(row, audio_dir, feature_extractor.sampling_rate) for row in rows]
-                features = torch.stack([ast_features(sound, feature_extractor) for sound in sounds])
-                values.append(encode_values(audio_encoder, features, pooling))
-                bar.update(len(rows))
+        yield before
     finally:
-        audio_encoder.train(was_training)
-    return torch.cat(values) if values else torch.zeros_like(bank.values)
+        torch.set_num_threads(before)
 
 
-def _clip_audio(row: dict, audio_dir: str | os.PathLike | None, sampling_rate: int):
-    if row["audio"] is not None:
-        return load_audio(row["audio"], sampling_rate, name=row["path"])
-    if audio_dir is None:
-        raise AudioBertInputError(
-            f"the audio bank does not hold the audio of clip '{row['id']}': give the folder that its path "
-            f"'{row['path']}' is relative to, or build the bank with --embed-audio."
-        )
-    return load_audio(Path(audio_dir) / row["path"], sampling_rate)
-
-
-def _prepare(clip: Clip, source: ClipSource, encoders: BankEncoders, options: BankOptions) -> _Prepared:
+def _read(entry: StreamedClip, options: BankOptions) -> tuple[Sound, bytes | None]:
+    limit = options.max_duration_seconds
+    if isinstance(entry.audio, Path):
+        if not options.embed_audio:
+            return read_sound(entry.audio, max_duration_seconds=limit), None
+        check_audio_file(entry.audio, max_duration_seconds=limit)
+    name = str(entry.audio) if isinstance(entry.audio, Path) else entry.clip.path
     try:
-        sound = read_sound(source.file(clip), max_duration_seconds=options.max_duration_seconds)
-    except AudioBertInputError as error:
-        if options.skip_broken:
-            return _Prepared(broken=str(error))
-        raise
-    clap_rate, audio_rate = encoders.clap_extractor.sampling_rate, encoders.audio_extractor.sampling_rate
-    return _Prepared(
-        clap_features(sound.at_rate(clap_rate), encoders.clap_extractor),
-        ast_features(sound.at_rate(audio_rate), encoders.audio_extractor),
-        sound.duration_seconds,
-    )
+        content = entry.read()
+    except OSError as error:
+        raise AudioBertInputError(f"the audio file '{name}' cannot be read: {error.strerror or error}.") from error
+    return read_sound(content, name, limit), content if options.embed_audio else None
 
 
-def _encode(clips: Sequence[Clip], prepared: Sequence[_Prepared], encoders: BankEncoders) -> EncodedBatch:
-    usable = [(clip, part) for clip, part in zip(clips, prepared, strict=True) if part.broken is None]
-    broken = {clip.id: part.broken for clip, part in zip(clips, prepared, strict=True) if part.broken is not None}
-    if not usable:
-        return EncodedBatch(torch.zeros(0), torch.zeros(0), {}, broken)
-    return EncodedBatch(
-        encode_keys(encoders.clap, torch.stack([part.clip_features for _, part in usable])),
-        encode_values(
-            encoders.audio_encoder, torch.stack([part.ast_features for _, part in usable]), encoders.pooling
-        ),
-        {clip.id: part.seconds for clip, part in usable},
-        broken,
-    )
-
-
-def _batch_digest(
-    clips: Sequence[Clip], source: ClipSource, fingerprints: tuple[str, str], options: BankOptions
-) -> str:
-    """Return a name for what comes out of a batch; another encoder, clip or file content gives another one."""
-    digest = hashlib.sha256(json.dumps([fingerprints, options.skip_broken, options.max_duration_seconds]).encode())
-    for clip in clips:
-        found = source.file(clip).stat()
-        digest.update(json.dumps([clip.id, clip.path, found.st_size, found.st_mtime_ns]).encode())
+def _content(sound: Sound) -> str:
+    digest = hashlib.sha256(str(sound.sampling_rate).encode())
+    digest.update(sound.waveform.data)
     return digest.hexdigest()[:32]

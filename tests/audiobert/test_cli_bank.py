@@ -95,11 +95,11 @@ def test_a_bad_audio_file_is_one_line_and_nothing_is_written(parts, tmp_path, ki
         soundfile.write(bad, content, RATE, subtype="FLOAT")
     rows = [{"id": "good", "path": "good.wav"}, {"id": "bad", "path": "bad.wav"}]
     manifest = write_manifest(tmp_path / "clips", rows)
-    line = reason_of(build(manifest, parts, tmp_path / "bank"))
+    line = reason_of(build(manifest, parts, tmp_path / "bank", "--strict"))
     assert "bad.wav" in line
     assert reason in line
     assert not (tmp_path / "bank").exists()
-    skipping = build(manifest, parts, tmp_path / "bank", "--skip-broken", "--json")
+    skipping = build(manifest, parts, tmp_path / "bank", "--json")
     assert skipping.exit_code == 0, skipping.output
     report = json.loads(skipping.stdout)
     assert report["clips"] == 1
@@ -168,7 +168,10 @@ def test_a_typo_in_a_recipe_and_a_missing_manifest_are_one_line(kind, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", [["bank", "build"], ["bank", "search"], ["bank", "info"], ["train", "clap"]])
+@pytest.mark.parametrize(
+    "command",
+    [["bank", "build"], ["bank", "add"], ["bank", "remove"], ["bank", "search"], ["bank", "info"], ["train", "clap"]],
+)
 def test_help_shows_an_example(command):
     result = run(*command, "--help")
     assert result.exit_code == 0

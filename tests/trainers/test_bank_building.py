@@ -13,11 +13,12 @@ from transformers import ClapConfig, ClapModel
 from audiobert.modeling_audiobert.audio_bank import AudioBank
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.audio_encoding import encode_keys, encode_texts
-from audiobert.trainers.audio_features import clap_features
+from audiobert.trainers.audio_features import AudioFeatureCache, clap_features
 from audiobert.trainers.bank_building import SKIPPED_FILE, build_bank
-from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders, refresh_values
+from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders
+from audiobert.trainers.bank_refreshing import BankFeatures, refresh_values
 from audiobert.trainers.bank_search import bank_facts, search_bank
-from audiobert.trainers.clip_sources import read_clips
+from audiobert.trainers.clip_sources import ClipSource, read_clips
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,10 @@ def manifest(tmp_path_factory):
     return write_clips(tmp_path_factory.mktemp("clips"))
 
 
+def files(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def equal(one: AudioBank, other: AudioBank) -> bool:
     return (
         one.clips.equals(other.clips)
@@ -40,7 +45,7 @@ def equal(one: AudioBank, other: AudioBank) -> bool:
 
 
 def test_a_bank_holds_the_manifest_in_its_order_and_loads_as_built(encoders, manifest, tmp_path):
-    bank, report = build_bank(manifest, encoders, tmp_path / "bank", BankOptions(batch_size=5))
+    bank, report = build_bank(manifest, encoders, tmp_path / "bank", BankOptions(chunk_size=5))
     clips = read_clips(manifest).clips
     assert bank.clips["id"].to_pylist() == [clip.id for clip in clips]
     assert bank.clips["path"].to_pylist() == [clip.path for clip in clips]
@@ -53,10 +58,17 @@ def test_a_bank_holds_the_manifest_in_its_order_and_loads_as_built(encoders, man
 
 
 def test_keys_and_values_do_not_depend_on_the_batch_or_its_order(encoders, manifest, tmp_path):
-    whole, _ = build_bank(manifest, encoders, tmp_path / "whole", BankOptions(batch_size=12))
-    single, _ = build_bank(manifest, encoders, tmp_path / "single", BankOptions(batch_size=1))
-    assert torch.allclose(whole.keys, single.keys, atol=1e-6)
-    assert torch.allclose(whole.values, single.values, atol=1e-5)
+    whole, _ = build_bank(manifest, encoders, tmp_path / "whole", BankOptions(chunk_size=12))
+    single, _ = build_bank(manifest, encoders, tmp_path / "single", BankOptions(chunk_size=1))
+    batched, _ = build_bank(manifest, encoders, tmp_path / "batched", BankOptions(batch_size=5))
+    source = read_clips(manifest)
+    turned = ClipSource(source.folder, source.clips[::-1])
+    backwards, _ = build_bank(turned, encoders, tmp_path / "backwards", BankOptions(chunk_size=5))
+    assert equal(whole, single)
+    assert torch.equal(whole.keys, backwards.keys.flip(0))
+    assert torch.equal(whole.values, backwards.values.flip(0))
+    assert torch.allclose(whole.keys, batched.keys, atol=1e-6)
+    assert torch.allclose(whole.values, batched.values, atol=1e-5)
     assert not torch.allclose(whole.keys[0], whole.keys[1], atol=1e-3)
     assert not torch.allclose(whole.values[0], whole.values[1], atol=1e-3)
 
@@ -81,13 +93,15 @@ def test_embedded_audio_is_the_files_bytes_and_refreshing_needs_no_folder(encode
     bank, _ = build_bank(manifest, encoders, tmp_path / "bank", BankOptions(embed_audio=True))
     source = read_clips(manifest)
     assert bank.clips["audio"].to_pylist() == [source.file(clip).read_bytes() for clip in source.clips]
-    values = refresh_values(bank, encoders.audio_encoder, encoders.audio_extractor)
-    assert torch.allclose(values, bank.values, atol=1e-6)
+    features = BankFeatures(bank, encoders.audio_extractor)
+    assert torch.equal(refresh_values(encoders.audio_encoder, features), bank.values)
     bare, _ = build_bank(manifest, encoders, tmp_path / "bare")
-    again = refresh_values(bare, encoders.audio_encoder, encoders.audio_extractor, source.folder)
-    assert torch.allclose(again, bare.values, atol=1e-6)
+    features = BankFeatures(bare, encoders.audio_extractor, source.folder)
+    assert torch.equal(refresh_values(encoders.audio_encoder, features), bare.values)
+    cached = AudioFeatureCache(tmp_path / "features", source.clips, encoders.audio_extractor, source.folder)
+    assert torch.equal(refresh_values(encoders.audio_encoder, cached), bare.values)
     with pytest.raises(AudioBertInputError, match=r"'whistle-0': give the folder .*--embed-audio"):
-        refresh_values(bare, encoders.audio_encoder, encoders.audio_extractor)
+        refresh_values(encoders.audio_encoder, BankFeatures(bare, encoders.audio_extractor))
 
 
 def test_values_follow_a_changed_encoder_which_keeps_its_mode(parts, manifest, tmp_path):
@@ -96,7 +110,7 @@ def test_values_follow_a_changed_encoder_which_keeps_its_mode(parts, manifest, t
     with torch.no_grad():
         encoders.audio_encoder.layernorm.bias += 1.0
     encoders.audio_encoder.train()
-    values = refresh_values(bank, encoders.audio_encoder, encoders.audio_extractor, manifest.parent)
+    values = refresh_values(encoders.audio_encoder, BankFeatures(bank, encoders.audio_extractor, manifest.parent))
     assert torch.allclose(values, bank.values + 1.0, atol=1e-5)
     assert encoders.audio_encoder.training
 
@@ -113,22 +127,24 @@ def interrupting(encoder: torch.nn.Module, calls: int):
 
 
 def test_an_interrupted_build_goes_on_from_its_batches_to_the_same_bits(encoders, manifest, tmp_path):
-    options = BankOptions(batch_size=2)
+    options = BankOptions(chunk_size=2)
     whole, _ = build_bank(manifest, encoders, tmp_path / "whole", options)
-    hook = interrupting(encoders.audio_encoder, calls=3)
+    hook = interrupting(encoders.audio_encoder, calls=6)
     with pytest.raises(KeyboardInterrupt):
         build_bank(manifest, encoders, tmp_path / "bank", options)
     hook.remove()
     work = tmp_path / ".bank.building"
-    assert len(list(work.glob("*.safetensors"))) == 3
+    done = len(list(work.glob("chunk-*.parquet")))
+    assert 1 <= done <= 3
     assert not (tmp_path / "bank").exists()
-    (work / ".half.safetensors.tmp").write_bytes(b"what a kill in the middle of writing leaves")
+    (work / ".audiobert-half.parquet").write_bytes(b"what a kill in the middle of writing leaves")
     computed = []
     hook = encoders.audio_encoder.register_forward_pre_hook(lambda module, inputs: computed.append(len(inputs[0])))
     resumed, _ = build_bank(manifest, encoders, tmp_path / "bank", options)
     hook.remove()
-    assert computed == [2, 2, 2], "what was done is not done again"
+    assert computed == [1] * (12 - 2 * done), "what was done is not done again"
     assert equal(resumed, whole)
+    assert files(tmp_path / "bank") == files(tmp_path / "whole")
     assert not work.exists()
 
 
@@ -136,33 +152,33 @@ def test_a_resumed_build_sees_files_that_changed_meanwhile(encoders, tmp_path):
     manifest = write_clips(tmp_path / "clips", per_label=2)
     hook = interrupting(encoders.audio_encoder, calls=2)
     with pytest.raises(KeyboardInterrupt):
-        build_bank(manifest, encoders, tmp_path / "bank", BankOptions(batch_size=2))
+        build_bank(manifest, encoders, tmp_path / "bank", BankOptions(chunk_size=2))
     hook.remove()
     soundfile.write(tmp_path / "clips" / "whistle" / "0.wav", noise(0.7), RATE)
-    resumed, _ = build_bank(manifest, encoders, tmp_path / "bank", BankOptions(batch_size=2))
-    assert equal(resumed, build_bank(manifest, encoders, tmp_path / "anew", BankOptions(batch_size=2))[0])
+    resumed, _ = build_bank(manifest, encoders, tmp_path / "bank", BankOptions(chunk_size=2))
+    assert equal(resumed, build_bank(manifest, encoders, tmp_path / "anew", BankOptions(chunk_size=2))[0])
 
 
-def test_a_broken_file_is_named_and_the_bank_that_stood_there_stays(encoders, tmp_path):
+def test_with_strict_a_broken_file_is_named_and_the_bank_that_stood_there_stays(encoders, tmp_path):
     manifest = write_clips(tmp_path / "clips", per_label=2)
     before, _ = build_bank(manifest, encoders, tmp_path / "bank")
     (tmp_path / "clips" / "hum" / "1.wav").write_bytes(b"not a sound")
     with pytest.raises(AudioBertInputError, match=r"hum/1.wav' cannot be decoded"):
-        build_bank(manifest, encoders, tmp_path / "bank")
+        build_bank(manifest, encoders, tmp_path / "bank", BankOptions(strict=True))
     assert equal(AudioBank.load(tmp_path / "bank"), before)
     soundfile.write(tmp_path / "clips" / "hum" / "1.wav", np.zeros(RATE, np.float32), RATE)  # only decoding tells
     with pytest.raises(AudioBertInputError, match=r"hum/1.wav' is silent"):
-        build_bank(manifest, encoders, tmp_path / "new")
+        build_bank(manifest, encoders, tmp_path / "new", BankOptions(strict=True))
     assert not (tmp_path / "new").exists()
     soundfile.write(tmp_path / "clips" / "hum" / "1.wav", tone(), RATE)
     assert len(build_bank(manifest, encoders, tmp_path / "new")[0]) == 6
 
 
-def test_broken_files_are_skipped_into_a_report_when_asked(encoders, tmp_path):
+def test_broken_files_are_skipped_into_a_report(encoders, tmp_path):
     manifest = write_clips(tmp_path / "clips", per_label=2)
     (tmp_path / "clips" / "hum" / "1.wav").unlink()
     soundfile.write(tmp_path / "clips" / "rain" / "0.wav", np.zeros(RATE, np.float32), RATE)
-    options = BankOptions(skip_broken=True, batch_size=1)
+    options = BankOptions(chunk_size=1)
     bank, report = build_bank(manifest, encoders, tmp_path / "bank", options)
     assert bank.clips["id"].to_pylist() == ["whistle-0", "hum-0", "whistle-1", "rain-1"]
     assert [entry["id"] for entry in report.skipped] == ["rain-0", "hum-1"]
