@@ -62,7 +62,7 @@ class ExistingBank:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.bank = AudioBank.load(folder)
+        self.bank = AudioBank.load(folder, index="exact")
         self._file = folder / "clips.parquet"
         self._has_content = CONTENT_FIELD.name in pq.read_schema(self._file).names
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from audiobert.modeling_audiobert.atomic_files import is_stage, output_errors, staged_folder, undo_interrupted
 from audiobert.modeling_audiobert.audio_bank import AudioBank
+from audiobert.modeling_audiobert.bank_index import INDEX_FOLDER
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .bank_assembly import SKIPPED_FILE, ExistingBank, LeftOut, chunk_pieces, select_clips, write_bank
@@ -149,8 +150,8 @@ def remove_clips(bank_folder: str | os.PathLike, ids: list[str]) -> AudioBank:
                 f'search" with --json tells ids.'
             )
         fingerprints = existing.bank.key_fingerprint, existing.bank.value_fingerprint
-        with staged_folder(output) as stage:
-            count = len(present) - len(removed)
+        count = len(present) - len(removed)
+        with _replacing(output) as stage:
             write_bank(stage, existing.pieces(without=removed), count, fingerprints, existing.left_out())
     logger.info("%d clips removed from %s, %d left", len(removed), output, count)
     return AudioBank.load(output)
@@ -199,9 +200,25 @@ def _write(chunks: ChunkFolder, output: Path, existing: ExistingBank | None, spe
         yield from chunk_pieces(files, masks)
 
     entries = [*(existing.left_out() if existing else []), *left_out.entries]
-    with staged_folder(output) as stage:
+    with _replacing(output) as stage:
         write_bank(stage, pieces(), len(ids) + count, chunks.encoders.fingerprints(), entries)
     return BuildReport(count, tuple(left_out.skipped), tuple(left_out.duplicates), speed)
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[Path]:
+    """Yield a folder whose files take the place of the bank's; its index goes, being that of other keys."""
+    with staged_folder(output) as stage:
+        yield stage
+    index = output / INDEX_FOLDER
+    if index.is_dir():
+        shutil.rmtree(index)
+        logger.warning(
+            "the audio bank '%s' had an index, made from the keys that it had before; it was removed, and the bank is "
+            'searched exactly. Make it again with "audiobert bank index %s".',
+            output,
+            output,
+        )
 
 
 def _check_selected(chunks: ChunkFolder, count: int, left_out: LeftOut) -> None:

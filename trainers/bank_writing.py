@@ -68,6 +68,7 @@ class BankWriter:
             "num_clips": self._num_clips,
             "key_fingerprint": self._fingerprints[0],
             "value_fingerprint": self._fingerprints[1],
+            "index": "exact",
         }
         (self._folder / "bank.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

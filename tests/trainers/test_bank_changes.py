@@ -156,6 +156,18 @@ def test_a_bank_may_lose_all_its_clips_and_get_others(encoders, tmp_path):
     assert torch.equal(bank.keys, whole.keys)
 
 
+def test_a_bank_that_changes_loses_its_index_and_says_so(encoders, tmp_path, caplog):
+    pytest.importorskip("faiss", reason='install "audiobert[faiss]"')
+    built, _ = build_bank(write_clips(tmp_path / "clips"), encoders, tmp_path / "bank")
+    built.build_index("hnsw")
+    built.save_index(tmp_path / "bank")
+    assert AudioBank.load(tmp_path / "bank").index_kind == "hnsw"
+    remove_clips(tmp_path / "bank", ["hum-1"])
+    assert AudioBank.load(tmp_path / "bank").index_kind == "exact"
+    assert not (tmp_path / "bank" / "index").exists()
+    assert 'Make it again with "audiobert bank index' in caplog.text
+
+
 def test_an_id_that_a_source_repeats_is_kept_once(encoders, tmp_path):
     write_tar(tmp_path / "set.tar", [("a.wav", tone()), ("b.wav", noise()), ("a.wav", tone(500))])
     bank, report = build_bank(tmp_path / "set.tar", encoders, tmp_path / "bank", BankOptions(chunk_size=1))
