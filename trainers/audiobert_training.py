@@ -27,6 +27,7 @@ from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token
 from .model_card import hub_id, recipe_text, told
 from .provenance import hardware, rows_digest, versions
+from .text_only_training import TEXT_ONLY, train_text_only
 from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
 
 
@@ -64,6 +65,8 @@ class AudioBertRecipe:
         seeds (`list[int]`): one run each.
         adapter (`AdapterSettings`): the adapter's shape.
         model (`dict`): further settings of `AudioBertConfig`: `injection`, `num_clips`, `min_similarity` …
+        hearing (`str`): `"on"`, or `"text_only"` for the ablation that hears nothing: the same adapter, trained on the
+            same rows by text alone, and merged into the language model. It needs no detector, CLAP, encoder or bank.
         train_audio_encoder (`bool`): as in the paper; if not, the bank's values are injected as they are.
         feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
         max_length (`int`): the longest row, in tokens.
@@ -86,6 +89,7 @@ class AudioBertRecipe:
     seeds: list[int] = field(default_factory=lambda: [0])
     adapter: AdapterSettings = field(default_factory=AdapterSettings)
     model: dict[str, Any] = field(default_factory=dict)
+    hearing: str = "on"
     train_audio_encoder: bool = True
     feature_cache: Path | None = None
     max_length: int = 128
@@ -114,16 +118,25 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
         KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
     """
     data_dir = require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
+    _check_settings(recipe)
+    runs = seed_folders(recipe)
+    tokenizer = load_part(AutoTokenizer, recipe.language_model)
+    require_mask_token(tokenizer, recipe.language_model)
+    rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
+    train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
+    return [train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
+
+
+def _check_settings(recipe: AudioBertRecipe) -> None:
+    if recipe.hearing not in ("on", TEXT_ONLY):
+        raise AudioBertInputError(f"hearing={recipe.hearing} is not known; give on or {TEXT_ONLY}.")
+    if recipe.hearing == TEXT_ONLY:
+        return
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
     for setting in ("span_detector", "bank"):
         if getattr(recipe, setting) is None:
             raise AudioBertInputError(f"'{setting}' is not set: give a folder or Hub id, {setting}=FOLDER.")
-    runs = seed_folders(recipe)
-    tokenizer = load_part(AutoTokenizer, recipe.language_model)
-    require_mask_token(tokenizer, recipe.language_model)
-    rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
-    return [_train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
 
 
 def _train_one(

@@ -11,16 +11,15 @@ from typing import Any, ClassVar
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors.torch import load_file
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase
 
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .lora_trainer import LoraTrainer
 from .masked_text import IGNORED, MaskedTextCollator, Masking, TextBatches, masked_token_accuracy, read_lines
 from .model_card import CardFacts, write_model_card
 from .provenance import versions
-from .resumable_trainer import ResumableTrainer
 from .starter.adapter_file import adapter_tensors, apply_adapter, save_adapter
 from .starter.starter_model import ADAPTER_FILE, STARTER_NAME, STARTER_SHA256, read_starter_encoder
 from .training_run import run_training, seed_folders, start_run, training_arguments
@@ -91,7 +90,7 @@ class LmAdapterRecipe:
     )
 
 
-class LmAdapterTrainer(ResumableTrainer):
+class LmAdapterTrainer(LoraTrainer):
     """Trains a `BertForMaskedLM` that holds LoRA layers; the head reads the hidden tokens' places alone."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -101,14 +100,6 @@ class LmAdapterTrainer(ResumableTrainer):
         loss = torch.nn.functional.cross_entropy(logits, inputs["labels"][wanted], reduction="sum")
         loss = loss / wanted.sum().clamp(min=1)
         return (loss, {"logits": logits}) if return_outputs else loss
-
-    @torch.no_grad()
-    def _copy_weights(self, checkpoint: str, model: torch.nn.Module) -> None:
-        # The checkpoint's names are those of the LoRA layers, which from_pretrained does not know.
-        outcome = model.load_state_dict(load_file(Path(checkpoint) / "model.safetensors"), strict=False)
-        tied = [name for name in outcome.missing_keys if not name.startswith("cls.predictions.decoder.")]
-        if tied or outcome.unexpected_keys:
-            raise RuntimeError(f"checkpoint and model differ in {tied + outcome.unexpected_keys}")
 
 
 def train_lm_adapter(recipe: LmAdapterRecipe) -> list[dict[str, Any]]:
