@@ -163,7 +163,8 @@ class AudioBank:
                 Which share of the nearest 10 clips has to be found, above 0 and up to 1.
             queries (`torch.FloatTensor` of shape `(num_queries, key_dim)`, *optional*):
                 CLAP text embeddings to measure it by: half of them choose the effort, the other half is measured.
-                Left out: 512 keys turned away at random to a cosine of 0.5, about as far as a text is from its clips.
+                Left out: 512 of the keys, each by the other clips it finds, and the same turned away at random to a
+                cosine of 0.5, about as far as a text is from its clips; the lower recall of both counts.
             uri (`str`, *optional*):
                 Of a Milvus server, which needs its token in the environment variable `MILVUS_TOKEN`, if any. Left
                 out, Milvus is embedded and its data lie in the bank's folder, for one process at a time.

@@ -29,9 +29,8 @@ _LEAST_HNSW, _LEAST_IVFPQ = 50_000, 200_000
 # Recall is measured for this many clips a query.
 _AT = 10
 _QUERIES = 512
-# How near a held-out query is to the key it was made from. Texts are no nearer to clips with CLAP, and queries among
-# the keys would be found by less effort than they need.
-_HELD_OUT_COSINE = 0.5
+# How near a key that was turned away is to itself: about as near as a text is to its clip with CLAP.
+_TURNED_COSINE = 0.5
 # Candidates for each clip asked for.
 _POOLS = (4, 8, 16, 32, 64)
 # Twice the effort for less recall than this is not worth it: more candidates are tried instead.
@@ -47,8 +46,8 @@ class IndexFacts:
         key_digest (`str`): `embedding_digest` of the keys it was made from.
         num_clips (`int`), key_dim (`int`): of these keys.
         recall (`float`): which share of the nearest 10 clips it had to find.
-        measured_recall (`float`): which it found, of queries that nothing was chosen by.
-        num_queries (`int`), queries (`str`): how many those were, and whether given or made by turning keys away.
+        measured_recall (`float`): which it found, of queries that nothing was chosen by; of two groups, the lower.
+        num_queries (`int`), queries (`str`): how many those were, and what.
         pool (`int`): candidates it gives for each clip asked for, which are then compared exactly.
         effort (`int`): efSearch, nprobe or ef; see `efforts` of the index.
         parameters (`dict`): what it was built with.
@@ -102,9 +101,9 @@ class BankIndex:
         """
         _check_choices(kind, recall, uri, len(keys))
         seed = int(key_digest[:8], 16)
-        held_out = _queries(keys, queries, seed)
+        groups = _own_queries(keys, seed) if queries is None else [_given_queries(keys, queries)]
         finder = MilvusIndex.build(keys, key_digest, uri) if kind == "milvus" else FaissIndex.build(kind, keys, seed)
-        pool, effort, measured = _tuned(finder, keys, held_out, recall)
+        pool, effort, measured = _tuned(finder, keys, groups, recall)
         facts = IndexFacts(
             kind=kind,
             key_digest=key_digest,
@@ -112,8 +111,8 @@ class BankIndex:
             key_dim=keys.shape[1],
             recall=recall,
             measured_recall=measured,
-            num_queries=len(held_out[1::2]),
-            queries="held-out keys, turned away" if queries is None else "given",
+            num_queries=sum(len(group.queries[1::2]) for group in groups),
+            queries=", ".join(group.name for group in groups),
             pool=pool,
             effort=effort,
             parameters=finder.parameters,
@@ -127,7 +126,10 @@ class BankIndex:
         self, keys: torch.Tensor, queries: torch.Tensor, count: int
     ) -> tuple[torch.LongTensor, torch.DoubleTensor]:
         """Return the nearest keys among the candidates; see `nearest_keys`. Queries with too few get all compared."""
-        ids, cosines = _nearest(self.finder, keys, queries, count, (self.facts.pool, self.facts.effort))
+        # The setting was measured for so many clips; more take more, in proportion.
+        asked = max(count, _AT)
+        setting = self.facts.pool * asked, self.facts.effort * -(-asked // _AT)
+        ids, cosines = _nearest(self.finder, keys, queries, count, setting)
         short = ids[:, -1] < 0
         if short.any():
             ids[short], cosines[short] = nearest_keys(keys, queries[short], count)
@@ -189,15 +191,22 @@ def choose_kind(num_clips: int) -> str:
     return "hnsw" if num_clips < _LEAST_IVFPQ else "ivfpq"
 
 
+@dataclass
+class _Queries:
+    """Queries to measure recall by; `own` are the positions of the keys that they are, which do not count, or -1."""
+
+    name: str
+    queries: torch.Tensor
+    own: torch.LongTensor
+
+
 def _nearest(
     finder: FaissIndex | MilvusIndex, keys: torch.Tensor, queries: torch.Tensor, count: int, setting: tuple[int, int]
 ) -> tuple[torch.LongTensor, torch.DoubleTensor]:
-    pool, effort = setting
-    # The setting was measured for so many clips; more take more, in proportion.
-    asked = max(count, _AT)
-    effort = effort * -(-asked // _AT)
+    """Return the nearest of so many candidates, found with that effort."""
+    num_candidates, effort = setting
     units = torch.nn.functional.normalize(queries.detach().float(), dim=1).cpu()
-    candidates = finder.candidates(units, min(len(keys), pool * asked), effort).to(keys.device)
+    candidates = finder.candidates(units, min(len(keys), num_candidates), effort).to(keys.device)
     if candidates.numel() and int(candidates.max()) >= len(keys):
         raise AudioBertInputError(
             f"the index names clip {int(candidates.max())}, but the audio bank has {len(keys)} clips (from 0). Make "
@@ -207,21 +216,24 @@ def _nearest(
 
 
 def _tuned(
-    finder: FaissIndex | MilvusIndex, keys: torch.Tensor, queries: torch.Tensor, recall: float
+    finder: FaissIndex | MilvusIndex, keys: torch.Tensor, groups: list[_Queries], recall: float
 ) -> tuple[int, int, float]:
     """Return pool and effort that reach the recall, and the recall of those queries that they were not chosen by."""
-    choosing, measuring = queries[::2], queries[1::2]
     count = min(_AT, len(keys))
+    choosing, measuring = (
+        [_recall_of(finder, keys, group.queries[half::2], group.own[half::2], count) for group in groups]
+        for half in (0, 1)
+    )
     best = 0.0
-    recall_of = _recall_of(finder, keys, choosing, count)
-    measured_by = _recall_of(finder, keys, measuring, count)
     for pool in _POOLS:
         reached = 0.0
-        for effort in finder.efforts(pool * count):
-            before, reached = reached, recall_of((pool, effort))
+        for effort in finder.efforts(pool * _AT):
+            before, reached = reached, min(recall_of((pool * _AT, effort)) for recall_of in choosing)
             best = max(best, reached)
-            if reached >= recall and (measured := measured_by((pool, effort))) >= recall:
-                return pool, effort, round(measured, 4)
+            if reached >= recall:
+                measured = min(recall_of((pool * _AT, effort)) for recall_of in measuring)
+                if measured >= recall:
+                    return pool, effort, round(measured, 4)
             if before and reached - before < _LEAST_GAIN:
                 break
     raise AudioBertInputError(
@@ -231,30 +243,47 @@ def _tuned(
 
 
 def _recall_of(
-    finder: FaissIndex | MilvusIndex, keys: torch.Tensor, queries: torch.Tensor, count: int
+    finder: FaissIndex | MilvusIndex, keys: torch.Tensor, queries: torch.Tensor, own: torch.LongTensor, count: int
 ) -> Callable[[tuple[int, int]], float]:
+    asked = min(count + 1, len(keys))
+
+    def others(ids: torch.LongTensor, cosines: torch.DoubleTensor) -> torch.DoubleTensor:
+        cosines = cosines.masked_fill((ids == own.unsqueeze(1)) & (ids >= 0), -torch.inf)
+        return cosines.sort(dim=1, descending=True).values[:, :count]
+
+    nearest = others(*nearest_keys(keys, queries, asked))
+    counted = nearest > -torch.inf
     # A clip as near as the last of the nearest counts: which of several equal ones is found does not matter.
-    last = nearest_keys(keys, queries, count)[1][:, -1:]
+    last = nearest.masked_fill(~counted, torch.inf).amin(dim=1, keepdim=True)
 
     def recall_of(setting: tuple[int, int]) -> float:
-        cosines = _nearest(finder, keys, queries, count, setting)[1]
-        return (cosines >= last).double().mean().item()
+        found = others(*_nearest(finder, keys, queries, asked, setting)) >= last
+        return (found.sum() / counted.sum().clamp(min=1)).item()
 
     return recall_of
 
 
-def _queries(keys: torch.Tensor, given: torch.Tensor | None, seed: int) -> torch.Tensor:
-    if given is not None:
-        if given.ndim != 2 or given.shape[1] != keys.shape[1] or len(given) < 2 or not torch.isfinite(given).all():
-            raise AudioBertInputError(
-                f"the queries to measure recall by are {tuple(given.shape)}; give at least two finite CLAP text "
-                f"embeddings of width {keys.shape[1]}."
-            )
-        return given.to(keys.device).float()
+def _given_queries(keys: torch.Tensor, given: torch.Tensor) -> _Queries:
+    if given.ndim != 2 or given.shape[1] != keys.shape[1] or len(given) < 2 or not torch.isfinite(given).all():
+        raise AudioBertInputError(
+            f"the queries to measure recall by are {tuple(given.shape)}; give at least two finite CLAP text "
+            f"embeddings of width {keys.shape[1]}."
+        )
+    none = torch.full((len(given),), -1, dtype=torch.long, device=keys.device)
+    return _Queries("given", given.to(keys.device).float(), none)
+
+
+def _own_queries(keys: torch.Tensor, seed: int) -> list[_Queries]:
+    """Return some keys, which have to find others than themselves, and the same turned away, as texts are."""
     generator = torch.Generator().manual_seed(seed)
-    chosen = keys[torch.randint(len(keys), (_QUERIES,), generator=generator).to(keys.device)]
+    own = torch.randint(len(keys), (_QUERIES,), generator=generator).to(keys.device)
+    chosen = keys[own]
     noise = torch.nn.functional.normalize(torch.randn(chosen.shape, generator=generator), dim=1).to(keys.device)
-    return _HELD_OUT_COSINE * chosen + (1 - _HELD_OUT_COSINE**2) ** 0.5 * noise
+    turned = _TURNED_COSINE * chosen + (1 - _TURNED_COSINE**2) ** 0.5 * noise
+    return [
+        _Queries("keys without themselves", chosen, own),
+        _Queries("keys turned away", turned, own.new_full(own.shape, -1)),
+    ]
 
 
 def _check_choices(kind: str, recall: float, uri: str | None, num_clips: int) -> None:

@@ -15,6 +15,8 @@ _MOST_QUERIES = 256
 _MOST_PRODUCTS = 2**23
 # Products whose greatest stands for them all until they are looked at one by one.
 _GROUP = 64
+# Numbers of the keys of candidates that are held at once: 16 MiB.
+_MOST_GATHERED = 2**22
 # Numbers that a comparison in float64 holds at once: 4 MiB, which stay in the processor's cache.
 _MOST_FLOAT64 = 2**19
 # More than rounding can change a cosine of vectors of norm 1, of any width in use, by what PyTorch may do to float32
@@ -54,28 +56,42 @@ def rank_candidates(
         candidates (`torch.LongTensor` of shape `(num_queries, num_candidates)`):
             Positions of keys, in any order, none of them twice; -1 for none.
     """
-    candidates = candidates.sort(dim=1).values
-    rows, columns = (candidates >= 0).nonzero(as_tuple=True)
-    return _rank(keys, _units(queries), (rows, candidates[rows, columns]), _nothing(queries, count))
+    if not candidates.numel():
+        return _nothing(queries, count)
+    step = max(1, _MOST_GATHERED // (candidates.shape[1] * keys.shape[1]))
+    parts = zip(_units(queries).split(step), candidates.sort(dim=1).values.split(step), strict=True)
+    ids, cosines = zip(*(_rank_few(keys, some, theirs, count) for some, theirs in parts), strict=True)
+    return torch.cat(ids), torch.cat(cosines)
+
+
+def _rank_few(
+    keys: torch.Tensor, queries: torch.Tensor, candidates: torch.LongTensor, count: int
+) -> tuple[torch.LongTensor, torch.DoubleTensor]:
+    with torch.autocast(queries.device.type, enabled=False):
+        products = (keys[candidates.clamp(min=0)] @ queries.unsqueeze(2)).squeeze(2)
+    products = products.masked_fill(candidates < 0, -torch.inf)
+    # Half of the time of a search by index would otherwise go into comparing in float64 what is far off.
+    least = products.topk(min(count, products.shape[1]), dim=1).values[:, -1:] - _roughness()
+    rows, columns = ((products >= least) & (candidates >= 0)).nonzero(as_tuple=True)
+    return _rank(keys, queries, (rows, candidates[rows, columns]), _nothing(queries, count))
 
 
 def _nearest_of_few(
     keys: torch.Tensor, queries: torch.Tensor, count: int
 ) -> tuple[torch.LongTensor, torch.DoubleTensor]:
-    roughness = _ROUGHNESS[torch.get_float32_matmul_precision()]
     best = _nothing(queries, count)
     step = max(_GROUP, _MOST_PRODUCTS // len(queries))
     for start in range(0, len(keys), step):
         # Within a training in bfloat16 the product would be one, too rough to choose by.
         with torch.autocast(queries.device.type, enabled=False):
             products = queries @ keys[start : start + step].T
-        rows, columns = _near_the_best(products, best[1][:, -1:].float(), count, roughness)
+        rows, columns = _near_the_best(products, best[1][:, -1:].float(), count)
         best = _rank(keys, queries, (rows, start + columns), best)
     return best
 
 
 def _near_the_best(
-    products: torch.Tensor, least: torch.Tensor, count: int, roughness: float
+    products: torch.Tensor, least: torch.Tensor, count: int
 ) -> tuple[torch.LongTensor, torch.LongTensor]:
     """Return row and column of all products that may belong to their row's `count` greatest above `least`.
 
@@ -91,7 +107,7 @@ def _near_the_best(
         groups = maxima.topk(min(count, maxima.shape[1]), dim=1).indices
         members = _members(products, torch.arange(len(products), device=products.device)[:, None], groups)[1]
         least = torch.maximum(least, members.flatten(1).topk(count, dim=1).values[:, -1:])
-    least = least - roughness
+    least = least - _roughness()
     rows, groups = (maxima >= least).nonzero(as_tuple=True)
     columns, members = _members(products, rows, groups)
     which, offset = (members >= least[rows]).nonzero(as_tuple=True)
@@ -137,6 +153,10 @@ def _nothing(queries: torch.Tensor, count: int) -> tuple[torch.LongTensor, torch
     shape = (len(queries), count)
     ids = torch.full(shape, -1, dtype=torch.long, device=queries.device)
     return ids, torch.full(shape, -torch.inf, dtype=torch.float64, device=queries.device)
+
+
+def _roughness() -> float:
+    return _ROUGHNESS[torch.get_float32_matmul_precision()]
 
 
 def _units(queries: torch.Tensor) -> torch.Tensor:

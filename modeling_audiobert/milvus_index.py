@@ -19,7 +19,10 @@ from .exact_search import SEARCH_EXACTLY
 __all__ = ["MilvusIndex"]
 
 _FOLDER = "milvus.db"
-_PARAMETERS = {"index_type": "HNSW", "M": 16, "efConstruction": 100}
+_SERVED = {"index_type": "HNSW", "M": 16, "efConstruction": 100}
+# The embedded Milvus (milvus-lite 3.2) walks over all its rows in Python for every search, so that a graph, which it
+# takes minutes to build, would save next to nothing.
+_EMBEDDED = {"index_type": "FLAT"}
 _SENT_AT_ONCE = 2000
 _CONNECTION_SECONDS = 10
 _ANSWER_SECONDS = 60
@@ -61,7 +64,7 @@ class MilvusIndex:
     def __init__(self, uri: str | None, key_digest: str, folder: Path | None = None):
         self.uri = uri
         self.collection = f"audiobert_{key_digest[:32]}"
-        self.parameters = dict(_PARAMETERS)
+        self.parameters = dict(_SERVED if uri else _EMBEDDED)
         self._folder = folder
         self._temporary = None
         self._connection = None
@@ -95,7 +98,12 @@ class MilvusIndex:
         return index
 
     def efforts(self, count: int) -> list[int]:
-        """Return what `effort`, `ef` of Milvus' HNSW, may be for `count` candidates, from quick to thorough."""
+        """Return what `effort` may be for `count` candidates, from quick to thorough.
+
+        It is `ef` of the HNSW of a server; the embedded Milvus compares all keys, whatever it is.
+        """
+        if self.uri is None:
+            return [count]
         return [count * 2**power for power in range(10) if count * 2**power <= max(count, 4096)]
 
     def candidates(self, queries: torch.Tensor, count: int, effort: int) -> torch.LongTensor:
@@ -224,8 +232,8 @@ class MilvusIndex:
                 bar.update(len(part))
         client.flush(self.collection)
         index = client.prepare_index_params()
-        build = {name: value for name, value in _PARAMETERS.items() if name != "index_type"}
-        index.add_index("key", index_type=_PARAMETERS["index_type"], metric_type="IP", params=build)
+        build = {name: value for name, value in self.parameters.items() if name != "index_type"}
+        index.add_index("key", index_type=self.parameters["index_type"], metric_type="IP", params=build)
         client.create_index(self.collection, index)
 
     @contextmanager

@@ -33,7 +33,7 @@ def index_bank(
         kind (`str`, *optional*), recall (`float`), uri (`str`, *optional*): see `AudioBank.build_index`.
         clap (`str` or `Path`, *optional*):
             The CLAP that the bank was built with. Given, recall is measured by the bank's own captions, or labels, as
-            texts; else by its keys, turned away at random.
+            texts; else by its keys, as they are and turned away at random.
 
     Returns:
         `dict`: `clips`, `kind`, and what `IndexFacts` tells of the index, if the kind has one; `index_bytes`, its

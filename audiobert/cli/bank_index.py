@@ -32,7 +32,7 @@ def index(
         typer.Option(
             metavar="ID",
             help="The CLAP that the bank was built with: recall is then measured by the bank's captions as queries, "
-            "otherwise by its keys, turned away at random.",
+            "otherwise by its keys, as they are and turned away at random.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

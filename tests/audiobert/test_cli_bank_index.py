@@ -54,7 +54,7 @@ def test_a_bank_is_indexed_and_then_found_in_as_before(bank, parts, kind):
     plain = run("bank", "index", bank, "--kind", kind)
     assert plain.exit_code == 0, plain.stderr
     assert f"1200 clips, index of kind {kind}" in plain.stdout
-    assert "of 256 queries (held-out keys, turned away)" in plain.stdout
+    assert "of 512 queries (keys without themselves, keys turned away)" in plain.stdout
 
 
 def test_a_small_bank_needs_no_index_and_one_can_be_taken_away(bank):

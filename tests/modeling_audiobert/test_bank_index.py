@@ -46,7 +46,7 @@ def test_an_index_finds_the_stated_share_and_tells_exact_similarities(bank, kind
     facts = bank.index.facts
     assert (facts.kind, facts.num_clips, facts.recall) == (kind, 2000, 0.95)
     assert facts.measured_recall >= 0.95
-    assert facts.num_queries == 256
+    assert facts.num_queries == 512
     assert recall(bank, QUERIES) >= 0.95
     found = bank.search(QUERIES, 10)
     assert not found.exact
