@@ -61,6 +61,8 @@ def distribute(step: Step, work: WorkFolder, shards: list[int], executor: dict[s
         raise AudioBertInputError(f"there is no executor '{kind}'; give one of {', '.join(EXECUTORS)}.")
     tasks = min(settings.pop("tasks", len(shards)), len(shards))
     defaults = {"logging_dir": str(work.folder.resolve() / "datatrove"), "tasks": tasks}
+    if kind == "slurm":
+        defaults |= {"job_name": f"audiobert-{step.name}", "mail_type": "NONE"}
     task = ShardTask(step, str(work.out.resolve()), shards)
     try:
         # Which shards are done is told by their files, not by datatrove: its tasks are other ones in every run.
