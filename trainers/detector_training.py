@@ -1,74 +1,48 @@
 """Training of the span detector: which words of a sentence name a sound (arXiv 2409.08199, section II-B1)."""
 
 import json
+import logging
+import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from datasets import Dataset
-from transformers import (
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    DataCollatorForTokenClassification,
-    EvalPrediction,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-)
+from torch.utils.data import Subset
+from transformers import AutoTokenizer, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
-from audiobert.modeling_audiobert.atomic_files import staged_folder
+from audiobert.dataset_scripts.auditorybench.sources import COMBINED
+from audiobert.modeling_audiobert.atomic_files import staged_file, staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.modeling_audiobert.span_decoding import span_token_range
 
-from .masked_sentences import require_mask_token, require_matching_vocabulary, with_mask_token
+from .detector_evaluation import DetectorBenchmark, choose_threshold, measure_detector
+from .detector_kinds import SeparateKind, TrunkKind
+from .detector_recipe import DetectorRecipe
+from .detector_report import table_of, write_table
+from .detector_rows import IGNORED, OrdinaryText, token_labels
+from .masked_sentences import require_mask_token
 from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest, versions
 from .row_order import RowOrderMixin
-from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
+from .training_run import (
+    METRICS_FILE,
+    finished_run,
+    require_folder,
+    run_training,
+    seed_folders,
+    start_run,
+    training_arguments,
+)
 
 
-__all__ = ["DetectorRecipe", "span_token_metrics", "token_labels", "train_detector"]
+__all__ = ["DetectorRecipe", "detector_kind", "load_detector_tokenizer", "span_token_metrics", "train_detector"]
 
-IGNORED = -100
-LABELS = {0: "outside", 1: "span"}
+logger = logging.getLogger(__name__)
 
-
-@dataclass
-class DetectorRecipe:
-    """How a span detector is trained. The defaults are the paper's.
-
-    Args:
-        data_dir (`Path`, *optional*): the folder with AuditoryBench's CSV files; downloaded by default.
-        language_model (`str`): the checkpoint to start from, a folder or Hub id: a masked language model or encoder.
-        task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
-        output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
-        seeds (`list[int]`): one run each.
-        max_length (`int`): tokens of a sentence that are read; longer ones are cut.
-        max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
-        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
-    """
-
-    kind: ClassVar[str] = "detector"
-
-    data_dir: Path | None = None
-    language_model: str = "google-bert/bert-base-uncased"
-    task: str = "combined"
-    output_dir: Path = Path("runs/detector")
-    seeds: list[int] = field(default_factory=lambda: [0])
-    max_length: int = 128
-    max_train_rows: int | None = None
-    training: dict[str, Any] = field(
-        default_factory=lambda: {
-            "num_train_epochs": 5.0,
-            "per_device_train_batch_size": 16,
-            "learning_rate": 1e-5,
-        }
-    )
+TABLE_FILE, TABLE_DATA_FILE = "table2.md", "table2.json"
 
 
 class DetectorTrainer(RowOrderMixin, Trainer):
@@ -76,9 +50,10 @@ class DetectorTrainer(RowOrderMixin, Trainer):
 
 
 def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
-    """Train one span detector per seed, and save each with tokenizer, metrics, recipe and model card.
+    """Train one span detector per seed, choose its threshold, measure it, and save it with its card.
 
-    A run that was interrupted goes on from its last checkpoint.
+    A run that was interrupted goes on from its last checkpoint; one that has ended is not repeated. Beside the runs,
+    `table2.md` and `table2.json` give Table II over the seeds.
 
     Returns:
         The metrics of each run, as in its `metrics.json`.
@@ -90,41 +65,44 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     if recipe.data_dir is not None:
         require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
     runs = seed_folders(recipe)
-    tokenizer = _load_tokenizer(recipe)
-    rows = {split: load_auditorybench(recipe.task, split, recipe.data_dir) for split in ("train", "validation")}
-    return [_train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
+    finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
+    if not all(finished.values()):
+        inputs = _Inputs(recipe)
+        for seed, folder in runs:
+            finished[seed] = finished[seed] or _train_one(recipe, seed, folder, inputs)
+    table = table_of({_row_name(recipe): [finished[seed] for seed, _ in runs]})
+    write_table(table, Path(recipe.output_dir) / TABLE_FILE)
+    _write_json(table, Path(recipe.output_dir) / TABLE_DATA_FILE)
+    return [finished[seed] for seed, _ in runs]
 
 
-def token_labels(
-    rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> list[dict[str, list[int]]]:
-    """Return the tokenizer's encoding of each row's sentence, with `labels`.
+def detector_kind(recipe: DetectorRecipe, tokenizer: PreTrainedTokenizerBase) -> SeparateKind | TrunkKind:
+    """Return the kind of detector that a recipe asks for.
 
-    Labels are 1 for tokens that touch a span, 0 for other words, -100 for special tokens, the mask among them. A span
-    that starts at -1 is not in the sentence and labels nothing.
-
-    Args:
-        rows: with `sentence` (gap as `[MASK]`) and `spans` (`text`, and `start`, `end` in characters, end exclusive).
+    Raises:
+        AudioBertInputError: there is no such kind, or the language model cannot be used for it.
     """
-    prepared = [
-        with_mask_token(row["sentence"], tokenizer.mask_token, [(span["start"], span["end"]) for span in row["spans"]])
-        for row in rows
-    ]
-    encoding = tokenizer(
-        [text for text, _ in prepared], truncation=True, max_length=max_length, return_offsets_mapping=True
-    )
-    offsets = encoding.pop("offset_mapping")
-    special_ids = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    encoded = []
-    for index, (_, spans) in enumerate(prepared):
-        inputs = {name: values[index] for name, values in encoding.items()}
-        special = [token in special_ids for token in inputs["input_ids"]]
-        labels = [IGNORED if is_special else 0 for is_special in special]
-        for start, end in spans:
-            first, last = span_token_range(offsets[index], start, end, special) or (0, 0)
-            labels[first:last] = [IGNORED if label == IGNORED else 1 for label in labels[first:last]]
-        encoded.append({**inputs, "labels": labels})
-    return encoded
+    if recipe.detector == "trunk":
+        return TrunkKind(recipe.language_model, tokenizer, asdict(recipe.probe))
+    if recipe.detector == "separate":
+        return SeparateKind(recipe.language_model, tokenizer)
+    raise AudioBertInputError(f"detector='{recipe.detector}' is not known; give separate or trunk.")
+
+
+def load_detector_tokenizer(language_model: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a language model.
+
+    Raises:
+        AudioBertInputError: it cannot be loaded, has no mask token, or cannot tell the characters of its tokens.
+    """
+    tokenizer = load_part(AutoTokenizer, language_model)
+    if not tokenizer.is_fast:
+        raise AudioBertInputError(
+            f"the tokenizer of '{language_model}' does not tell which characters its tokens come from; a fast "
+            f"tokenizer (tokenizer.json) is needed to label spans. Convert it, or start from another checkpoint."
+        )
+    require_mask_token(tokenizer, language_model)
+    return tokenizer
 
 
 def span_token_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -146,56 +124,100 @@ def span_token_metrics(prediction: EvalPrediction) -> dict[str, float]:
     }
 
 
-def _train_one(
-    recipe: DetectorRecipe, seed: int, folder: Path, tokenizer: PreTrainedTokenizerBase, rows: dict[str, Dataset]
-) -> dict[str, Any]:
+class _Inputs:
+    """What the runs of all seeds share; a trunk detector's hidden states are computed here, once."""
+
+    def __init__(self, recipe: DetectorRecipe):
+        self.tokenizer = load_detector_tokenizer(recipe.language_model)
+        self.rows = {
+            split: load_auditorybench(recipe.task, split, recipe.data_dir, clean_train=recipe.clean_train).to_list()
+            for split in ("train", "validation")
+        }
+        ordinary = None
+        if recipe.ordinary_text.path is not None:
+            ordinary = OrdinaryText.read(recipe.ordinary_text)
+        negatives = ordinary.train if ordinary is not None else []
+        self.kind = detector_kind(recipe, self.tokenizer)
+        encoded = token_labels(self.rows["train"] + negatives, self.tokenizer, recipe.max_length)
+        self.train = self.kind.dataset(encoded, "train")
+        self.benchmark = DetectorBenchmark.prepare(
+            self.kind, self.tokenizer, recipe.data_dir, recipe.max_length, ordinary
+        )
+        validation = self.benchmark.rows["validation"]
+        own = [index for index, row in enumerate(validation) if recipe.task in (COMBINED, row["task"])]
+        self.validation = Subset(self.benchmark.datasets["validation"], own)
+
+    def train_rows(self, recipe: DetectorRecipe, seed: int) -> tuple[Subset, int]:
+        """Return the rows that a seed trains on, and how many of them are of the benchmark; the rest is ordinary."""
+        count = len(self.rows["train"])
+        chosen = list(range(count))
+        if recipe.max_train_rows is not None:
+            chosen = random.Random(seed).sample(chosen, min(recipe.max_train_rows, count))
+        return Subset(self.train, [*chosen, *range(count, len(self.train))]), len(chosen)
+
+
+def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs) -> dict[str, Any]:
     recipe = start_run(recipe, folder, seed)
-    train_rows = rows["train"]
-    if recipe.max_train_rows is not None:
-        train_rows = train_rows.shuffle(seed=seed).select(range(min(recipe.max_train_rows, len(train_rows))))
-    trainer = _make_trainer(recipe, folder, tokenizer, {**rows, "train": train_rows})
+    train_rows, count = inputs.train_rows(recipe, seed)
+    trainer = DetectorTrainer(
+        model=inputs.kind.new_model(),
+        args=training_arguments(recipe, folder, seed),
+        train_dataset=train_rows,
+        eval_dataset=inputs.validation,
+        data_collator=inputs.kind.collator,
+        processing_class=inputs.tokenizer,
+        compute_metrics=span_token_metrics,
+        preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(dim=-1),
+    )
     started = time.monotonic()
     run_training(trainer, folder)
     seconds = time.monotonic() - started
     measured = trainer.evaluate()
     metrics = {
         "kind": recipe.kind,
+        "detector": recipe.detector,
         "task": recipe.task,
         "seed": seed,
-        "rows": {"train": len(train_rows), "validation": len(rows["validation"])},
-        "data_sha256": {split: rows_digest(content.to_list()) for split, content in rows.items()},
+        "rows": {"train": count, "ordinary": len(train_rows) - count, "validation": len(inputs.validation)},
+        "data_sha256": {split: rows_digest(content) for split, content in inputs.rows.items()},
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
         "versions": versions(),
         "validation": {name: measured[f"eval_{name}"] for name in ("loss", "precision", "recall", "f1")},
     }
-    _save(trainer.model, tokenizer, folder, recipe, metrics)
+    metrics |= _measure(recipe, trainer.model, inputs)
+    _save(trainer.model, inputs.tokenizer, folder, recipe, metrics)
     return metrics
 
 
-def _make_trainer(
-    recipe: DetectorRecipe, folder: Path, tokenizer: PreTrainedTokenizerBase, rows: dict[str, Dataset]
-) -> Trainer:
-    model = load_part(
-        AutoModelForTokenClassification,
-        recipe.language_model,
-        complete=False,
-        num_labels=len(LABELS),
-        id2label=LABELS,
-        label2id={label: index for index, label in LABELS.items()},
+def _measure(recipe: DetectorRecipe, model: PreTrainedModel, inputs: _Inputs) -> dict[str, Any]:
+    """Choose the threshold, keep it in the model's configuration, and measure the detector with it."""
+    benchmark = inputs.benchmark
+    found = benchmark.probabilities(model, inputs.kind.collator)
+    own = inputs.validation.indices
+    labels = benchmark.labels("validation")
+    threshold = choose_threshold(
+        [found["validation"][index] for index in own],
+        [labels[index] for index in own],
+        found.get("choose"),
+        recipe.ordinary_text.false_alarm_weight,
     )
-    require_matching_vocabulary(tokenizer, model, recipe.language_model)
-    encoded = {split: token_labels(content.to_list(), tokenizer, recipe.max_length) for split, content in rows.items()}
-    return DetectorTrainer(
-        model=model,
-        args=training_arguments(recipe, folder, recipe.seeds[0]),
-        train_dataset=encoded["train"],
-        eval_dataset=encoded["validation"],
-        data_collator=DataCollatorForTokenClassification(tokenizer),
-        processing_class=tokenizer,
-        compute_metrics=span_token_metrics,
-        preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(dim=-1),
-    )
+    model.config.detector_threshold = threshold["value"]
+    logger.info("threshold %.2f: %s", threshold["value"], threshold["rule"])
+    return {"threshold": threshold, **measure_detector(benchmark, found, threshold["value"])}
+
+
+def _row_name(recipe: DetectorRecipe) -> str:
+    name = f"{recipe.detector}, {Path(recipe.language_model).name}, {recipe.task}"
+    if recipe.clean_train:
+        name += ", clean train"
+    lines = recipe.ordinary_text.train_lines if recipe.ordinary_text.path is not None else 0
+    return f"{name}, {lines} ordinary lines" if lines else name
+
+
+def _write_json(content: Any, path: Path) -> None:
+    with staged_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _save(
@@ -206,43 +228,49 @@ def _save(
     metrics: dict[str, Any],
 ) -> None:
     model.config._name_or_path = ""  # would carry the folder of whoever trained it
-    card = CardFacts(
+    with staged_folder(folder) as stage:
+        model.save_pretrained(stage)
+        tokenizer.save_pretrained(stage)
+        write_model_card(stage, _card(recipe, metrics))
+    # Last, since a folder with metrics holds a run that is not repeated.
+    _write_json(metrics, folder / METRICS_FILE)
+
+
+def _card(recipe: DetectorRecipe, metrics: dict[str, Any]) -> CardFacts:
+    way = {
+        "separate": "One label a token; a run of `span` tokens is a span.",
+        "trunk": "A probe: it reads hidden states of the language model named below, and works with no other one.",
+    }
+    measured = {f"validation, token-level {name}": value for name, value in metrics["validation"].items()}
+    for result in metrics["results"]:
+        measured[f"{result['task']}, {result['split']}, weighted F1"] = result["weighted_f1"]
+    for name, counted in (metrics["ordinary_text"] or {}).items():
+        title = "ordinary sentences with a gap" if name.endswith("gap") else "ordinary sentences"
+        measured[f"{title}, share with a span"] = counted["share"]
+    return CardFacts(
         title="AudioBERT span detector",
         summary=(
             "Marks the words of an English sentence that name a sound (`span`), so that AudioBERT can look for a "
-            "recording of it (arXiv 2409.08199). One label a token; a run of `span` tokens is a span."
+            f"recording of it (arXiv 2409.08199). {way[recipe.detector]}"
         ),
         limits=(
             "It has learnt from AuditoryBench's sentence patterns, generated by a large language model; sentences of "
             "other forms, languages other than English, and sounds that are only implied are outside of what was "
-            "measured."
+            "measured. The published train split shares sentences with the others; metrics.json has the scores "
+            "without them."
         ),
         recipe=recipe,
         facts={
             "base checkpoint": recipe.language_model,
+            "detector": recipe.detector,
             "task": recipe.task,
             "rows": metrics["rows"],
             "sha256 of the rows": metrics["data_sha256"],
+            "threshold": f"{metrics['threshold']['value']} ({metrics['threshold']['rule']})",
             "steps": metrics["steps"],
             "seed": metrics["seed"],
             "versions": metrics["versions"],
         },
-        metrics={f"validation, token-level {name}": value for name, value in metrics["validation"].items()},
+        metrics=measured,
         metadata={"pipeline_tag": "token-classification", "language": "en"},
     )
-    with staged_folder(folder) as stage:
-        model.save_pretrained(stage)
-        tokenizer.save_pretrained(stage)
-        write_model_card(stage, card)
-        (stage / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-
-
-def _load_tokenizer(recipe: DetectorRecipe) -> PreTrainedTokenizerBase:
-    tokenizer = load_part(AutoTokenizer, recipe.language_model)
-    if not tokenizer.is_fast:
-        raise AudioBertInputError(
-            f"the tokenizer of '{recipe.language_model}' does not tell which characters its tokens come from; a fast "
-            f"tokenizer (tokenizer.json) is needed to label spans. Convert it, or start from another checkpoint."
-        )
-    require_mask_token(tokenizer, recipe.language_model)
-    return tokenizer

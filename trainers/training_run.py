@@ -19,7 +19,16 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe, with_training_defaults
 
 
-__all__ = ["last_checkpoint", "require_folder", "run_training", "seed_folders", "start_run", "training_arguments"]
+__all__ = [
+    "METRICS_FILE",
+    "finished_run",
+    "last_checkpoint",
+    "require_folder",
+    "run_training",
+    "seed_folders",
+    "start_run",
+    "training_arguments",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +38,7 @@ _DEFAULTS = {
     "save_total_limit": 1,
     "logging_steps": 20,
 }
+METRICS_FILE = "metrics.json"  # written last
 # A run that is moved to another folder is still the same run.
 _MAY_DIFFER = {"output_dir"}
 
@@ -44,6 +54,20 @@ def seed_folders(recipe: Any) -> list[tuple[int, Path]]:
         raise AudioBertInputError(f"the recipe's seeds are {seeds}: give one or more different whole numbers.")
     folder = Path(recipe.output_dir)
     return [(seed, folder if len(seeds) == 1 else folder / f"seed-{seed}") for seed in seeds]
+
+
+def finished_run(recipe: Any, output_dir: str | Path, seed: int) -> dict[str, Any] | None:
+    """Return the metrics of a run that has ended in `output_dir`, None if there is none yet.
+
+    Raises:
+        AudioBertInputError: the folder holds something else, or a run of another recipe.
+    """
+    path = Path(output_dir) / METRICS_FILE
+    if not path.is_file() or not (Path(output_dir) / RECIPE_FILE).is_file():
+        return None
+    _check_run_folder(_resolved(recipe, seed), Path(output_dir))
+    logger.info("%s: seed %d has ended before and is not repeated", output_dir, seed)
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def require_folder(path: str | Path | None, setting: str, holds: str) -> Path:
@@ -74,8 +98,7 @@ def start_run(recipe: Any, output_dir: str | Path, seed: int) -> Any:
     Raises:
         AudioBertInputError: the folder holds something else, or a run of another recipe; or it cannot be written to.
     """
-    training = with_training_defaults(type(recipe), recipe.training)
-    recipe = dataclasses.replace(recipe, seeds=[seed], training=training)
+    recipe = _resolved(recipe, seed)
     _check_run_folder(recipe, Path(output_dir))
     save_recipe(recipe, output_dir)
     set_seed(seed)
@@ -187,6 +210,11 @@ def _handling_interrupts(callback: _StopOnInterrupt) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _resolved(recipe: Any, seed: int) -> Any:
+    training = with_training_defaults(type(recipe), recipe.training)
+    return dataclasses.replace(recipe, seeds=[seed], training=training)
 
 
 def _check_run_folder(recipe: Any, folder: Path) -> None:

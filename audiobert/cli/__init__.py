@@ -15,6 +15,7 @@ from .demo import demo as demo_command
 from .doctor import doctor as doctor_command
 from .evaluate import evaluate as evaluate_command
 from .evaluate_clap import evaluate_clap as evaluate_clap_command
+from .evaluate_detector import evaluate_detector as evaluate_detector_command
 from .fill_mask import fill_mask as fill_mask_command
 from .train import train as train_commands
 
@@ -61,6 +62,7 @@ app.add_typer(construct_commands, name="construct")
 app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("evaluate clap")(evaluate_clap_command)
+app.command("evaluate detector")(evaluate_detector_command)
 app.command("fill-mask")(fill_mask_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)

@@ -6,7 +6,10 @@ from .train_options import AsJson, Config, Overrides, run_recipe
 
 
 def train_detector(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Train the span detector, which marks the words of a sentence that name a sound.
+    """Train the span detector, which marks the words of a sentence that name a sound, and measure it.
+
+    With detector=trunk it is a probe on the language model itself, else a second model. table2.md in the output folder
+    is the paper's Table II, over the seeds.
 
     Example: audiobert train detector --config cpu_small data_dir=auditorybench output_dir=runs/detector
     """
@@ -17,4 +20,9 @@ def train_detector(config: Config, overrides: Overrides = None, as_json: AsJson 
 
 def _describe(metrics: dict[str, Any]) -> str:
     numbers = ", ".join(f"{name} {value:.4f}" for name, value in metrics["validation"].items())
-    return f"{metrics['rows']['train']} rows; on validation, {numbers}"
+    scores = {(result["task"], result["split"]): result["weighted_f1"] for result in metrics["results"]}
+    combined = ", ".join(f"{split} {100 * scores['combined', split]:.2f}" for split in ("validation", "test", "wiki"))
+    return (
+        f"{metrics['rows']['train']} rows; on validation, {numbers}; at threshold {metrics['threshold']['value']}, "
+        f"weighted F1 on combined {combined}"
+    )

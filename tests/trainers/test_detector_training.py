@@ -13,10 +13,19 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import precision_recall_fscore_support
 from tiny_benchmark import ANIMAL_FILE, PITCH_FILE, write_benchmark
-from transformers import AutoModelForTokenClassification, AutoTokenizer, EsmTokenizer, EvalPrediction
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    EsmTokenizer,
+    EvalPrediction,
+)
 
-from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.detector_training import DetectorRecipe, span_token_metrics, token_labels, train_detector
+from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
+from audiobert.trainers.detector_kinds import TrunkKind
+from audiobert.trainers.detector_recipe import ProbeSettings
+from audiobert.trainers.detector_rows import OrdinaryTextSettings, token_labels
+from audiobert.trainers.detector_training import DetectorRecipe, span_token_metrics, train_detector
 from audiobert.trainers.recipe import load_recipe
 
 
@@ -25,9 +34,9 @@ def benchmark(tmp_path_factory) -> Path:
     return write_benchmark(tmp_path_factory.mktemp("benchmark"))
 
 
-def recipe_of(parts, data_dir: Path, output_dir: Path, **changes) -> DetectorRecipe:
+def recipe_of(parts, data_dir: Path, output_dir: Path, epochs: float = 4.0, **changes) -> DetectorRecipe:
     training = {
-        "num_train_epochs": 4.0,
+        "num_train_epochs": epochs,
         "per_device_train_batch_size": 6,
         "learning_rate": 2e-2,
         "disable_tqdm": True,
@@ -84,7 +93,7 @@ def test_a_detector_learns_the_spans_and_is_saved_with_all_that_it_needs(parts, 
     (metrics,) = train_detector(recipe)
     # Train and validation hold the same sentences: what it has seen it must know.
     assert metrics["validation"]["f1"] > 0.9
-    assert metrics["rows"] == {"train": 42, "validation": 42}
+    assert metrics["rows"] == {"train": 42, "ordinary": 0, "validation": 42}
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
     assert load_recipe(DetectorRecipe, tmp_path / "run" / "recipe.yaml") == recipe
 
@@ -95,6 +104,75 @@ def test_a_detector_learns_the_spans_and_is_saved_with_all_that_it_needs(parts, 
     with torch.inference_mode():
         labels = model(**inputs).logits[0].argmax(dim=-1).tolist()
     assert labels[tokenizer.convert_ids_to_tokens(inputs["input_ids"][0]).index("moo")] == 1
+
+
+def test_a_trunk_detector_learns_is_saved_and_hears_in_an_audiobert(parts, benchmark, tmp_path):
+    recipe = recipe_of(parts, benchmark, tmp_path / "run", epochs=15.0, detector="trunk")
+    recipe.probe = ProbeSettings(layer=1, width=24, window=3)
+    (metrics,) = train_detector(recipe)
+    assert metrics["validation"]["f1"] > 0.9
+    saved = TrunkDetector.from_pretrained(tmp_path / "run")
+    assert (saved.config.layer, saved.config.width, saved.config.window) == (1, 24, 3)
+    assert saved.config.detector_threshold == metrics["threshold"]["value"]
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert str(metrics["threshold"]["value"]) in card
+    assert str(parts.language_model) not in card + (tmp_path / "run" / "config.json").read_text()
+
+    model = AudioBertForMaskedLM.from_parts(
+        parts.language_model, tmp_path / "run", parts.clap, parts.audio_encoder, lora_r=4
+    )
+    assert model.config.detector == "trunk"
+    assert model.config.detector_threshold == metrics["threshold"]["value"]
+    inputs = model.retriever.tokenizer("A [MASK] makes a moo sound.", return_tensors="pt")
+    spans = model.detect_spans(**inputs)[0].tolist()
+    assert model.retriever.span_texts(inputs["input_ids"], torch.tensor([spans])) == [["moo"]]
+
+
+def test_hidden_states_are_those_of_the_language_model_alone_and_computed_once(parts, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(parts.language_model)
+    rows = [
+        {"sentence": text, "spans": []} for text in ("a cat makes a sound.", "it", "when you hear a [MASK], it is")
+    ]
+    encoded = token_labels(rows, tokenizer, 64)
+    kind = TrunkKind(str(parts.language_model), tokenizer, {"layer": 1})
+    dataset = kind.dataset(encoded, "test")
+    model = AutoModelForMaskedLM.from_pretrained(parts.language_model)
+    assert len(dataset) == 3
+    for index, row in enumerate(encoded):
+        with torch.no_grad():
+            states = model(torch.tensor([row["input_ids"]]), output_hidden_states=True).hidden_states[1][0]
+        torch.testing.assert_close(dataset[index]["hidden_states"], states, atol=1e-6, rtol=1e-5)
+        assert dataset[index]["labels"] == row["labels"]
+    batch = kind.collator([dataset[0], dataset[1]])
+    assert batch["hidden_states"].shape == (2, len(encoded[0]["labels"]), 32)
+    assert batch["labels"][1, 3:].eq(-100).all()
+    assert batch["attention_mask"].sum(dim=1).tolist() == [len(row["labels"]) for row in encoded[:2]]
+
+
+def test_ordinary_text_is_counted_chosen_by_and_learnt_from(parts, benchmark, tmp_path):
+    words = ["tea", "cow", "bird", "rain", "loud", "soft", "quiet", "snake", "duck", "bee"]
+    lines = [
+        f"i like {one} with {other}, you hear that {third}" for one in words for other in words for third in words
+    ]
+    text = tmp_path / "ordinary.txt"
+    text.write_text("\n".join(lines))
+    settings = {"path": text, "measure_lines": 40, "choose_lines": 40}
+
+    def flagged(name: str, **changes) -> dict:
+        recipe = recipe_of(parts, benchmark, tmp_path / name, detector="trunk")
+        recipe.ordinary_text = OrdinaryTextSettings(**settings, **changes)
+        (metrics,) = train_detector(recipe)
+        assert metrics["ordinary_text"]["measure"]["lines"] == 40
+        assert metrics["rows"]["ordinary"] == changes.get("train_lines", 0)
+        return metrics
+
+    ignorant = flagged("ignorant", false_alarm_weight=0.0)
+    careful = flagged("careful", false_alarm_weight=5.0)
+    taught = flagged("taught", false_alarm_weight=0.0, train_lines=200)
+    assert ignorant["ordinary_text"]["measure"]["flagged"] > 0
+    assert careful["threshold"]["value"] > ignorant["threshold"]["value"]
+    for better in (careful, taught):
+        assert better["threshold"]["flagged_share"] < ignorant["threshold"]["flagged_share"]
 
 
 def test_the_card_tells_the_facts_of_the_run_and_no_folder_of_its_writer(parts, benchmark, tmp_path):
@@ -109,11 +187,26 @@ def test_the_card_tells_the_facts_of_the_run_and_no_folder_of_its_writer(parts, 
         assert str(tmp_path) not in path.read_text()
 
 
-def test_several_seeds_give_a_detector_each(parts, benchmark, tmp_path):
-    runs = train_detector(recipe_of(parts, benchmark, tmp_path, seeds=[0, 1], max_train_rows=6))
+@pytest.mark.parametrize("detector", ["separate", "trunk"])
+def test_several_seeds_give_a_detector_each_and_finished_ones_are_not_repeated(parts, benchmark, tmp_path, detector):
+    recipe = recipe_of(parts, benchmark, tmp_path, seeds=[0, 1], max_train_rows=6, detector=detector)
+    runs = train_detector(recipe)
     assert [run["seed"] for run in runs] == [0, 1]
-    one, other = (load_file(tmp_path / f"seed-{seed}" / "model.safetensors") for seed in (0, 1))
+    files = [tmp_path / f"seed-{seed}" / "model.safetensors" for seed in (0, 1)]
+    one, other = map(load_file, files)
     assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+    table = json.loads((tmp_path / "table2.json").read_text())
+    assert {entry["seeds"] for entry in table["scores"]} == {2}
+
+    written = [path.stat().st_mtime_ns for path in files]
+    (tmp_path / "seed-1" / "metrics.json").unlink()
+    again = train_detector(recipe)
+    assert again[0] == runs[0]
+    assert again[1]["results"] == runs[1]["results"]
+    assert files[0].stat().st_mtime_ns == written[0]
+    assert files[1].stat().st_mtime_ns != written[1]
+    with pytest.raises(AudioBertInputError, match=r"another recipe \(it differs in max_train_rows\)"):
+        train_detector(recipe_of(parts, benchmark, tmp_path, seeds=[0, 1], max_train_rows=7, detector=detector))
 
 
 @contextmanager
@@ -137,11 +230,14 @@ def ctrl_c_when(path_pattern: str, folder: Path):
         watcher.join()
 
 
-def test_a_detector_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(parts, benchmark, tmp_path):
+@pytest.mark.parametrize("detector", ["separate", "trunk"])
+def test_a_detector_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(
+    parts, benchmark, tmp_path, detector
+):
     saving = {"save_strategy": "steps", "save_steps": 2.0}
 
     def make(name):
-        recipe = recipe_of(parts, benchmark, tmp_path / name)
+        recipe = recipe_of(parts, benchmark, tmp_path / name, detector=detector)
         recipe.training |= saving
         return recipe
 
@@ -177,6 +273,9 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(parts, 
     refused(f"{path.name}.*span1", data_dir=columns)
     refused("'data_dir' is '/nowhere', which is not a folder", data_dir=Path("/nowhere"))
     refused("no task 'animals'", task="animals")
+    refused("detector='both' is not known; give separate or trunk", detector="both")
+    refused("probe.layer=9 is behind the last of the 2 layers", detector="trunk", probe=ProbeSettings(layer=9))
+    refused("cannot read the ordinary text '/nowhere.gz'", ordinary_text=OrdinaryTextSettings(Path("/nowhere.gz")))
     refused("there is no folder '/nowhere'", language_model="/nowhere")
     refused("cannot load", language_model=str(benchmark))
 

@@ -1,0 +1,71 @@
+"""The recipe of a span detector."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .detector_rows import OrdinaryTextSettings
+
+
+__all__ = ["DetectorRecipe", "ProbeSettings"]
+
+
+@dataclass
+class ProbeSettings:
+    """The shape of a trunk detector; see [`TrunkDetectorConfig`].
+
+    Args:
+        layer (`int`, *optional*): of the language model, behind which it reads; by default the middle one.
+        width (`int`): of its hidden layer.
+        window (`int`): tokens that it looks at for each label.
+        dropout (`float`): in training.
+    """
+
+    layer: int | None = None
+    width: int = 256
+    window: int = 1
+    dropout: float = 0.1
+
+
+@dataclass
+class DetectorRecipe:
+    """How a span detector is trained. The defaults are the paper's.
+
+    Args:
+        data_dir (`Path`, *optional*): the folder with AuditoryBench's CSV files; downloaded by default.
+        language_model (`str`): the checkpoint to start from, a folder or Hub id: a masked language model or encoder;
+            for a trunk detector the masked language model that it is for, which stays as it is.
+        detector (`str`): `separate`, a token classifier of its own (section II-B1), or `trunk`, a probe on hidden
+            states of the language model (ours).
+        probe (`ProbeSettings`): the shape of a trunk detector.
+        task (`str`): what is trained on: `animal_sound_recognition`, `sound_pitch_comparison` or `combined`. It is
+            always measured on all three.
+        clean_train (`bool`): leave out the training rows whose sentence is in another split as well.
+        ordinary_text (`OrdinaryTextSettings`): for false alarms, and for the threshold.
+        output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
+        seeds (`list[int]`): one run each; a run that has ended is not repeated.
+        max_length (`int`): tokens of a sentence that are read; longer ones are cut.
+        max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
+    """
+
+    kind: ClassVar[str] = "detector"
+
+    data_dir: Path | None = None
+    language_model: str = "google-bert/bert-base-uncased"
+    detector: str = "separate"
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    task: str = "combined"
+    clean_train: bool = False
+    ordinary_text: OrdinaryTextSettings = field(default_factory=OrdinaryTextSettings)
+    output_dir: Path = Path("runs/detector")
+    seeds: list[int] = field(default_factory=lambda: [0])
+    max_length: int = 128
+    max_train_rows: int | None = None
+    training: dict[str, Any] = field(
+        default_factory=lambda: {
+            "num_train_epochs": 5.0,
+            "per_device_train_batch_size": 16,
+            "learning_rate": 1e-5,
+        }
+    )
