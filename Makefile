@@ -1,9 +1,10 @@
 # Every target sets itself up from nothing. PYTHON chooses the interpreter: make test PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
+GAUDI := .venv-gaudi/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint
+.PHONY: help setup test test-gaudi lint
 
 help:  ## print the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -12,6 +13,9 @@ setup: .venv/installed  ## make .venv with the pinned packages and this checkout
 
 test: .venv/installed  ## run the tests
 	$(BIN)/pytest
+
+test-gaudi: .venv-gaudi/installed  ## run the tests with transformers 4.55, optimum-habana and laion-clap
+	$(GAUDI)/pytest
 
 lint: .venv/installed  ## check style and format
 	$(BIN)/ruff check .
@@ -24,4 +28,13 @@ $(BIN)/pip:
 .venv/installed: setup.py pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+$(GAUDI)/pip:
+	$(PYTHON) -m venv .venv-gaudi
+
+# laion-clap by itself: the torchvision of its extra does not fit every build of torch, and the tests do without.
+.venv-gaudi/installed: setup.py pyproject.toml constraints-gaudi.txt | $(GAUDI)/pip
+	$(GAUDI)/pip install --constraint constraints-gaudi.txt torch==2.13.0
+	$(GAUDI)/pip install --constraint constraints-gaudi.txt --editable ".[test,gaudi]" laion-clap
 	@touch $@
