@@ -36,12 +36,14 @@ def clap_features(waveform: np.ndarray, feature_extractor: ClapFeatureExtractor)
         feature_extractor (`ClapFeatureExtractor`):
             With `truncation="rand_trunc"` (unfused CLAP) a clip longer than its window is represented by its
             beginning, as by `ASTFeatureExtractor`; with `"fusion"` by the whole, shrunk, and the middle window of
-            each third.
+            each third. One of another CLAP has a method `clip_features(waveform)`, which is called instead.
 
     Returns:
         `torch.FloatTensor` of shape `(channels, num_frames, num_mel_bins)`: 1 channel, or 4 with fusion, which are
         equal for a clip that fits into the window (see `is_longer`).
     """
+    if hasattr(feature_extractor, "clip_features"):
+        return feature_extractor.clip_features(waveform)
     window = feature_extractor.nb_max_samples
     if feature_extractor.truncation != "fusion":
         return _clap_call(waveform[:window], feature_extractor, window)

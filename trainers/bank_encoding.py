@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, ClapModel
+from transformers import AutoFeatureExtractor, AutoModel, ClapModel
 
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
@@ -18,6 +18,7 @@ from audiobert.modeling_audiobert.fingerprint import audio_encoder_fingerprint, 
 from .audio_encoding import encode_keys, encode_values
 from .audio_features import ast_features, clap_features, is_longer
 from .audio_loading import MAX_DURATION_SECONDS, Sound, check_audio_file, read_sound
+from .clap_loading import load_clap
 from .clip_streams import StreamedClip, UnreachableSourceError
 
 
@@ -115,10 +116,11 @@ def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike
     Raises:
         AudioBertInputError: one of them cannot be loaded, or is of another kind.
     """
+    loaded, clap_extractor, clap_tokenizer = load_clap(clap)
     return BankEncoders(
-        clap=load_part(ClapModel, clap).eval(),
-        clap_extractor=load_part(AutoFeatureExtractor, clap),
-        clap_tokenizer=load_part(AutoTokenizer, clap),
+        clap=loaded,
+        clap_extractor=clap_extractor,
+        clap_tokenizer=clap_tokenizer,
         audio_encoder=load_part(AutoModel, audio_encoder).eval(),
         audio_extractor=load_part(AutoFeatureExtractor, audio_encoder),
     )

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from audiobert.modeling_audiobert.audio_bank import AudioBank
-from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import clap_fingerprint
 
 from .audio_encoding import encode_texts
+from .clap_loading import load_clap
 
 
 __all__ = ["bank_facts", "load_query_encoder", "search_bank"]
@@ -66,8 +65,8 @@ def load_query_encoder(
     Raises:
         AudioBertInputError: there is no such CLAP, or the bank's keys were made by another.
     """
-    model = load_part(ClapModel, clap).eval()
-    fingerprint = clap_fingerprint(model, load_part(AutoFeatureExtractor, clap))
+    model, extractor, tokenizer = load_clap(clap)
+    fingerprint = clap_fingerprint(model, extractor)
     if fingerprint != bank.key_fingerprint:
         name = f"audio bank of {len(bank)} clips" if isinstance(source, AudioBank) else f"audio bank '{source}'"
         raise AudioBertInputError(
@@ -75,7 +74,7 @@ def load_query_encoder(
             f'similarities between them mean nothing. Rebuild the bank with "audiobert bank build", or give the CLAP '
             f"that it was built with."
         )
-    return partial(encode_texts, model, load_part(AutoTokenizer, clap))
+    return partial(encode_texts, model, tokenizer)
 
 
 def bank_facts(bank: AudioBank | str | os.PathLike) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel, PreTrainedTokenizerBase
+from transformers import ClapModel, PreTrainedTokenizerBase
 
-from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import clap_fingerprint
 
@@ -17,6 +16,7 @@ from .audio_encoding import encode_keys, encode_texts, in_batches
 from .audio_features import AudioFeatureCache, clap_features
 from .audio_loading import load_audio
 from .audio_model_saving import clip_facts
+from .clap_loading import load_clap
 from .clap_recipe import ClapRecipe
 from .clip_sources import Clip, ClipSource, read_clips
 from .clip_splits import split_clips
@@ -66,8 +66,7 @@ def evaluate_clap(
         raise AudioBertInputError(f"the query template '{query_template}' does not contain {{span}}.")
     source = read_clips(clips)
     parts = _parts(model, source, held_out)
-    clap = load_part(ClapModel, model).eval()
-    tokenizer, extractor = load_part(AutoTokenizer, model), load_part(AutoFeatureExtractor, model)
+    clap, extractor, tokenizer = load_clap(model)
     measured = {}
     for name, part in parts.items():
         keys = _encode(clap, extractor, part, source, batch_size)

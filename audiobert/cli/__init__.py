@@ -10,6 +10,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .bank import bank as bank_commands
 from .construct import construct as construct_commands
+from .convert_clap import convert_clap as convert_clap_command
 from .data import data as data_commands
 from .demo import demo as demo_command
 from .doctor import doctor as doctor_command
@@ -63,6 +64,7 @@ app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("evaluate clap")(evaluate_clap_command)
 app.command("evaluate detector")(evaluate_detector_command)
+app.command("convert-clap")(convert_clap_command)
 app.command("fill-mask")(fill_mask_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)

@@ -162,8 +162,11 @@ def _content(path: str | Path | None) -> bytes:
         return path.read_bytes()
     import fsspec
 
-    with fsspec.open(path) as file:
-        return file.read()
+    try:
+        with fsspec.open(path) as file:
+            return file.read()
+    except KeyError as error:  # how fsspec, up to 2026.6, says that a tar file has no such member
+        raise FileNotFoundError(f"there is no {error} in it") from error
 
 
 def _check_ids(clips: Sequence[Mapping]) -> None:
