@@ -255,7 +255,7 @@ def _check_output(output: Path) -> None:
         if output.is_dir() and not os.access(output, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(output))
         others = output.is_dir() and any(not is_stage(entry) for entry in output.iterdir())
-    if others and not (output / "bank.json").is_file():
+    if others and not any(output.glob("bank.json")) and not any(output.glob("*/old/bank.json")):
         raise AudioBertInputError(
             f"the folder '{output}' holds files that are not an audio bank; give a new or empty folder."
         )

@@ -31,6 +31,8 @@ from .webdataset_clips import TarClips, TarFile, describe, is_tar
 
 __all__ = ["DatasetClips", "hub_clips"]
 
+# On this machine an OSError is damage too: what Arrow says of a page that it cannot read.
+_DAMAGE = (pa.ArrowException, DatasetsError, UnicodeDecodeError)
 _ADDRESS = re.compile(r"(?:hf://datasets/)?([\w.-]+/[\w.-]+?)(?:@([^/]+(?:/convert/\w+)?))?(?:/(.+))?")
 _IDS = ("id", "clip_id", "fname", "__key__")
 _CAPTIONS = ("text", "caption", "captions", "description")
@@ -65,6 +67,7 @@ class DatasetClips(ClipStream):
     ):
         self.name = str(path)
         place = Path(path)
+        self._is_local = place.exists()
         settings: dict[str, Any] = {"name": config, "revision": revision}
         arguments = (self.name,)
         if place.is_file():
@@ -100,10 +103,11 @@ class DatasetClips(ClipStream):
         stream, columns = self._splits[split], self._columns[split]
         place = f"{split}/{index:05d}" if stream.num_shards > 1 else split
         rows = iter(stream.shard(stream.num_shards, index))
+        damage = (*_DAMAGE, OSError) if self._is_local else _DAMAGE
         for number in range(1 << 62):
             try:
                 row = next(rows, None)
-            except (pa.ArrowException, datasets.exceptions.DatasetGenerationError, UnicodeDecodeError) as error:
+            except damage as error:
                 reason = f"shard {index} of split '{split}' of '{self.name}' is damaged after {number} rows ({error})"
                 yield StreamedClip(Clip(f"{place}/damaged", place), problem=reason)
                 return

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from http_stand_in import Quiet
@@ -23,6 +24,14 @@ class HubState:
         self.repository: dict = {}
         self.files: dict[str, bytes] = {}
         self.uploads: dict[str, bytes] = {}
+
+    @classmethod
+    def of(cls, folder: Path) -> "HubState":
+        """A state that holds the files of a folder."""
+        state = cls(token="hf_right")
+        files = (file for file in folder.rglob("*") if file.is_file())
+        state.files = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+        return state
 
     def commit(self, operations: list[dict]) -> None:
         for operation in operations:
