@@ -1,9 +1,11 @@
 """Shards of a step as a datatrove pipeline: on this machine, on Slurm, or on Ray."""
 
 import logging
+import subprocess
 from pathlib import Path
 from typing import Any
 
+from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .outcome import Step
@@ -20,6 +22,7 @@ EXECUTORS = {
     "slurm": ("datatrove.executor.slurm", "SlurmPipelineExecutor"),
     "ray": ("datatrove.executor.ray", "RayPipelineExecutor"),
 }
+_JOB = "slurm_job.txt"
 
 
 class ShardTask:
@@ -46,6 +49,8 @@ class ShardTask:
 def distribute(step: Step, work: WorkFolder, shards: list[int], executor: dict[str, Any]) -> None:
     """Run shards by an executor of datatrove: until they are done (local, Ray), or until they are submitted (Slurm).
 
+    While the job that was submitted last is in Slurm's queue, no other is.
+
     Args:
         executor (`dict`):
             `kind` (`"local"`, `"slurm"` or `"ray"`), `tasks` (*optional*, one a shard by default), and whatever else
@@ -55,13 +60,16 @@ def distribute(step: Step, work: WorkFolder, shards: list[int], executor: dict[s
     Raises:
         AudioBertInputError: datatrove, or Ray for it, is not installed; a setting is unknown; a shard failed.
     """
+    logs = work.folder.resolve() / "datatrove"
     settings = dict(executor)
     kind = settings.pop("kind", "local")
     if kind not in EXECUTORS:
         raise AudioBertInputError(f"there is no executor '{kind}'; give one of {', '.join(EXECUTORS)}.")
     tasks = min(settings.pop("tasks", len(shards)), len(shards))
-    defaults = {"logging_dir": str(work.folder.resolve() / "datatrove"), "tasks": tasks}
+    defaults = {"logging_dir": str(logs), "tasks": tasks}
     if kind == "slurm":
+        if _is_queued(work.folder / _JOB):
+            return
         defaults |= {"job_name": f"audiobert-{step.name}", "mail_type": "NONE"}
     task = ShardTask(step, str(work.out.resolve()), shards)
     try:
@@ -71,6 +79,29 @@ def distribute(step: Step, work: WorkFolder, shards: list[int], executor: dict[s
         raise AudioBertInputError(f"the {kind} executor cannot be set up so: {error}.") from error
     logger.info("%d shards in %d tasks of the %s executor", len(shards), tasks, kind)
     pipeline.run()
+    if kind == "slurm":
+        with staged_file(work.folder / _JOB) as temporary:
+            temporary.write_text(str(pipeline.job_id), encoding="utf-8")
+        return
+    failed = [index for index in shards if not work.is_done(index)]
+    if failed:
+        raise AudioBertInputError(
+            f"{len(failed)} of {len(shards)} shards failed; '{logs / 'logs'}' says why. What was done is kept: put it "
+            "right, then give the same command again."
+        )
+
+
+def _is_queued(job_file: Path) -> bool:
+    """Return whether Slurm still has the job that was submitted last."""
+    if not job_file.is_file():
+        return False
+    command = ["squeue", "--noheader", "--jobs", job_file.read_text(encoding="utf-8")]
+    try:
+        # It fails for a job that ended a while ago.
+        queue = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise AudioBertInputError("the slurm executor needs Slurm's commands; 'squeue' is not there.") from error
+    return bool(queue.stdout.strip())
 
 
 def _executor_class(kind: str) -> type:

@@ -80,11 +80,11 @@ class WorkFolder:
 
     def pending(self, shards: int, retry_failed: bool = False) -> list[int]:
         """Return the shards still to be done; with `retry_failed`, also those in which the endpoint failed."""
-        return [
-            index
-            for index in range(shards)
-            if not (self._done(index) / _USAGE).is_file() or (retry_failed and self._failed(index))
-        ]
+        return [index for index in range(shards) if not self.is_done(index) or (retry_failed and self._failed(index))]
+
+    def is_done(self, index: int) -> bool:
+        """Return whether the result of a shard is there."""
+        return (self._done(index) / _USAGE).is_file()
 
     def inputs(self, index: int) -> list[dict[str, Any]]:
         """Return the inputs of a shard."""

@@ -129,6 +129,7 @@ def test_shards_are_submitted_to_slurm_and_merged_when_they_are_done(chat, clips
 
     # What Slurm itself does with the jobs is not ours to test; their scripts are kept, and a number is told.
     commands = {"sbatch": f'cat "$last" >> {tmp_path}/jobs\necho Submitted batch job 7', "scontrol": "echo node1"}
+    commands["squeue"] = f"test -e {tmp_path}/queued && echo 7"
     for name, does in commands.items():
         command = tmp_path / "bin" / name
         command.parent.mkdir(exist_ok=True)
@@ -142,6 +143,10 @@ def test_shards_are_submitted_to_slurm_and_merged_when_they_are_done(chat, clips
     jobs = (tmp_path / "jobs").read_text()
     for setting in ("--partition=cpu", "--time=01:00:00", "--array=0-1", "--job-name=audiobert-categorize"):
         assert f"#SBATCH {setting}\n" in jobs
+    (tmp_path / "queued").touch()
+    assert run_step(step, out, shard_size=2, executor=executor) == report
+    assert (tmp_path / "jobs").read_text() == jobs, "a job in the queue is not submitted again"
+    (tmp_path / "queued").unlink()
     pickled = re.search(r"launch_pickled_pipeline (\S+)", jobs)[1]
     monkeypatch.setenv("SLURM_NODELIST", "node1")
     for task in ("0", "1"):
@@ -150,6 +155,17 @@ def test_shards_are_submitted_to_slurm_and_merged_when_they_are_done(chat, clips
         launch_pickled_pipeline.main()
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
     assert run_step(step, out, shard_size=2, executor=executor)["rows"] == 5
+
+
+def test_a_shard_that_fails_in_a_pipeline_is_told_and_done_by_the_next_run(chat, clips, tmp_path, monkeypatch):
+    pytest.importorskip("datatrove", reason='pip install "audiobert[construct]"')
+    state, settings = chat()
+    state.key = "the-key"
+    step, executor = CategorizeStep(str(clips), settings), {"kind": "local", "workers": 2, "start_method": "fork"}
+    with pytest.raises(AudioBertInputError, match="answered 401: it refused the key"):
+        run_step(step, tmp_path / "out.jsonl", shard_size=1, executor=executor)
+    monkeypatch.setenv("AUDIOBERT_API_KEY", "the-key")
+    assert run_step(step, tmp_path / "out.jsonl", shard_size=1, executor=executor)["rows"] == 5
 
 
 @pytest.mark.parametrize(
