@@ -2,11 +2,15 @@
 
 The rules read the request as a language model would: the last data block says what is asked, the system message which
 of the three prompts it is. No answer depends on anything but the request and `Misdeeds`, so that every run is alike.
+
+By hand: python tests/support/chat_stand_in.py 8000 serves the model stand-in/writer at http://127.0.0.1:8000/v1, with
+every misdeed that `often_wrong` knows.
 """
 
 import hashlib
 import json
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from http_stand_in import Quiet
+from http_stand_in import Quiet, serving
 
 
 MODEL, KEY = "stand-in/writer", "a-key"
@@ -74,6 +78,27 @@ class ChatState:
 
     def __post_init__(self):
         self.lock = threading.Lock()
+
+
+def often_wrong() -> Misdeeds:
+    """Every kind of misdeed, each at a fixed share of the requests: most of them once, a few however often."""
+
+    def share(data: str) -> int:
+        return int(hashlib.sha256(data.encode("utf-8", "replace")).hexdigest(), 16) % 1000
+
+    def status(data: str, times: int) -> int | None:
+        drawn = share(data)
+        if drawn < 4:
+            return 400 if drawn < 2 else 500  # always
+        once = {range(4, 44): 429, range(44, 74): 500, range(74, 84): 503, range(84, 94): 200}
+        return next((code for drawn_from, code in once.items() if drawn in drawn_from and not times), None)
+
+    def content(data: str, times: int) -> str | None:
+        said = ['{"items": [{"sentence": "The', '{"source": ["dog"]}', "", "Natürlich! Hier ist die Antwort:", "[]"]
+        drawn = share(data)
+        return said[drawn % len(said)] if 200 <= drawn < 250 or ("cannot be used" in data and drawn < 100) else None
+
+    return Misdeeds(status, content, hang_seconds=lambda data, times: 3.0 if share(data) == 300 and not times else 0.0)
 
 
 def chat_handler(state: ChatState) -> type[Quiet]:
@@ -179,3 +204,9 @@ def pitch_item(asked: dict[str, Any], draw: int) -> dict[str, Any]:
     sentence = f"Heard {scene}, the {first} has a [MASK] pitch than the {second}."
     higher = any(word in first for word in HIGH) or (not any(word in second for word in HIGH) and draw // 10 % 2)
     return {"sentence": sentence, "span_1": first, "span_2": second, "answer": "higher" if higher else "lower"}
+
+
+if __name__ == "__main__":
+    with serving(chat_handler(ChatState(often_wrong())), port=int(sys.argv[1])) as serving_at:
+        sys.stdout.write(f"{MODEL} answers at {serving_at}/v1\n")
+        threading.Event().wait()
