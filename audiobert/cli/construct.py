@@ -5,6 +5,7 @@ import typer
 from .construct_categorize import construct_categorize
 from .construct_generate import construct_generate
 from .construct_pitch import construct_pitch
+from .construct_split import construct_split
 
 
 construct = typer.Typer(
@@ -14,3 +15,4 @@ construct = typer.Typer(
 construct.command("categorize")(construct_categorize)
 construct.command("generate")(construct_generate)
 construct.command("pitch")(construct_pitch)
+construct.command("split")(construct_split)

@@ -30,6 +30,9 @@ class CardTexts:
         sources_note (`str`): where the files come from and how they were verified.
         licence_note (`str`): licence and its holder.
         citation (`str`): BibTeX.
+        command (`str`): that wrote the folder.
+        id_meaning (`str`): what the rows' ids are made of.
+        beside_paper (`bool`): whether the sizes stand beside those of the paper's Table I.
     """
 
     pretty_name: str
@@ -40,6 +43,9 @@ class CardTexts:
     sources_note: str
     licence_note: str
     citation: str
+    command: str = "audiobert data export"
+    id_meaning: str = "task, split and position in the published file"
+    beside_paper: bool = True
 
 
 def render_card(
@@ -64,7 +70,9 @@ def render_card(
         example_config=next(iter(tasks)),
         version=_installed_version(),
         splits_note=texts.splits_note,
-        sizes=sizes_table(benchmark_sizes(tasks)),
+        command=texts.command,
+        id_meaning=texts.id_meaning,
+        sizes=sizes_table(benchmark_sizes(tasks), texts.beside_paper),
         defects="\n".join(filter(None, [texts.defects.strip(), *_counted_defects(report)])),
         sources=f"{texts.sources_note.strip()}\n\n{_source_table(tasks)}",
         checksums="\n".join(["| file | sha256 |", "|---|---|", *(f"| `{p}` | `{d}` |" for p, d in digests.items())]),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import datasets
@@ -24,20 +24,22 @@ class BenchmarkDescription:
     Attributes:
         texts (`CardTexts`): the parts of the card that the rows do not tell.
         metadata (`dict`): the card's YAML beside the configurations.
-        licence (`str`): the text of the file `LICENSE`.
+        licence (`str`, *optional*): the text of the file `LICENSE`; none is written without it.
         combined (`str`, *optional*): name of a configuration that holds all tasks.
+        attachments (`Mapping[str, str]`): further files, name → text.
     """
 
     texts: CardTexts
     metadata: dict
-    licence: str
+    licence: str | None = None
     combined: str | None = None
+    attachments: Mapping[str, str] = field(default_factory=dict)
 
 
 def export_benchmark(
     out: str | Path, tasks: Mapping[str, datasets.DatasetDict], description: BenchmarkDescription
 ) -> Path:
-    """Write `data/TASK/SPLIT.parquet`, `README.md` and `LICENSE` into a folder, all or nothing.
+    """Write `data/TASK/SPLIT.parquet`, `README.md`, `LICENSE` and attachments into a folder, all or nothing.
 
     Args:
         out (`str` or `Path`):
@@ -65,7 +67,9 @@ def export_benchmark(
         card = render_card(tasks, check_benchmark(tasks), digests, description.texts)
         header = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
         (stage / "README.md").write_text(f"---\n{header}---\n\n{card}", encoding="utf-8")
-        (stage / "LICENSE").write_text(description.licence, encoding="utf-8")
+        texts = dict(description.attachments) | ({"LICENSE": description.licence} if description.licence else {})
+        for name, text in texts.items():
+            (stage / name).write_text(text, encoding="utf-8")
     return Path(out)
 
 

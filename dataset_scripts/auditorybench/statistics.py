@@ -64,18 +64,18 @@ def benchmark_sizes(tasks: Mapping[str, Mapping[str, Iterable[dict]]]) -> list[S
     return sizes
 
 
-def sizes_table(sizes: Iterable[SplitSize]) -> str:
-    """Return Table I as Markdown."""
+def sizes_table(sizes: Iterable[SplitSize], beside_paper: bool = True) -> str:
+    """Return Table I as Markdown, unless told otherwise with the paper's numbers beside it."""
     lines = [
-        "| task | split | captions | words per caption | total words | paper: captions | paper: words |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        "| task | split | captions | words per caption | total words |",
+        "|---|---|--:|--:|--:|",
     ]
+    if beside_paper:
+        lines = [lines[0] + " paper: captions | paper: words |", lines[1] + "--:|--:|"]
     for size in sizes:
-        paper = [
-            "not printed" if number is None else f"{number:,}" for number in (size.paper_captions, size.paper_words)
-        ]
-        lines.append(
-            f"| {size.task} | {size.split} | {size.captions:,} | {size.words_per_caption:.2f} | {size.words:,} "
-            f"| {paper[0]} | {paper[1]} |"
-        )
+        line = f"| {size.task} | {size.split} | {size.captions:,} | {size.words_per_caption:.2f} | {size.words:,} |"
+        if beside_paper:
+            numbers = (size.paper_captions, size.paper_words)
+            line += "".join(" not printed |" if number is None else f" {number:,} |" for number in numbers)
+        lines.append(line)
     return "\n".join(lines)
