@@ -63,7 +63,8 @@ def evaluate_model(
 
     Args:
         name_or_path (`str` or `Path`): a masked language model's folder or Hub id.
-        data_dir (`str` or `Path`, *optional*): the folder with AuditoryBench's CSV files; downloaded by default.
+        data_dir (`str` or `Path`, *optional*):
+            The folder with AuditoryBench's CSV files, or an exported one; downloaded by default.
         task (`str`, *optional*, defaults to `"combined"`): or a single task; the combined one reports all three.
         split (`str`, *optional*, defaults to `"test"`): train, validation, test or wiki.
         batch_size (`int`, *optional*, defaults to 32): changes the speed only.

@@ -11,7 +11,9 @@ def construct_pitch(  # noqa: PLR0913 - one argument an option
     clips: Annotated[
         Path,
         typer.Argument(
-            metavar="CLIPS", help="A .jsonl or .csv manifest with id and path, or a folder of audio files."
+            metavar="CLIPS",
+            help="What 'construct categorize' wrote, a .csv or .jsonl manifest with id and path, or a folder of "
+            "audio files.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the pitches go, as JSON Lines.")],
@@ -27,7 +29,9 @@ def construct_pitch(  # noqa: PLR0913 - one argument an option
     workers: Annotated[int | None, typer.Option(help="Processes; by default one a core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Measure the average pitch of each clip in Hz. Interrupted, the same command goes on.
+    """Measure the average pitch of each clip in Hz, over its voiced frames; sounds without pitch get a reason.
+
+    Interrupted, the same command goes on.
 
     Example: audiobert construct pitch clips/manifest.csv --out built/pitches.jsonl
     """

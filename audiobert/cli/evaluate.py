@@ -14,7 +14,10 @@ def evaluate(  # noqa: PLR0913 - one argument an option
         str, typer.Option(help="animal_sound_recognition, sound_pitch_comparison, or combined (reports all three).")
     ] = "combined",
     split: Annotated[str, typer.Option(help="train, validation, test or wiki.")] = "test",
-    data_dir: Annotated[Path | None, typer.Option(help="AuditoryBench's CSV files; downloaded by default.")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="AuditoryBench's CSV files, or a folder of 'construct split'; downloaded by default."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the results as JSON in this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     batch_size: Annotated[int, typer.Option(help="Rows at a time; changes the speed only.")] = 32,
