@@ -4,7 +4,7 @@ BIN := .venv/bin
 GAUDI := .venv-gaudi/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-gaudi lint
+.PHONY: help setup test test-gaudi lint docs
 
 help:  ## print the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,9 @@ test-gaudi: .venv-gaudi/installed  ## run the tests with transformers 4.55, opti
 lint: .venv/installed  ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: .venv/installed  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
 
 $(BIN)/pip:
 	$(PYTHON) -m venv .venv

