@@ -17,7 +17,8 @@ class TrunkDetector(PreTrainedModel):
     """Labels the tokens that name a sound, from the hidden states of a middle layer of the language model.
 
     Takes hidden states of shape `(batch_size, sequence_length, hidden_size)`, gives logits of shape
-    `(batch_size, sequence_length, num_labels)`; label 0 means "outside". One hidden layer over a window of tokens.
+    `(batch_size, sequence_length, num_labels)`; label 0 means "outside". One hidden layer over a window of tokens,
+    then self-attention if the configuration asks for it.
 
     Args:
         config (`TrunkDetectorConfig`): the probe.
@@ -35,6 +36,7 @@ class TrunkDetector(PreTrainedModel):
         super().__init__(config)
         self.norm = nn.LayerNorm(config.hidden_size)
         self.dense = nn.Linear(config.hidden_size * config.window, config.width)
+        self.attention = nn.ModuleList(_AttentionLayer(config) for _ in range(config.attention_layers))
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.width, config.num_labels)
         self.post_init()
@@ -61,6 +63,9 @@ class TrunkDetector(PreTrainedModel):
         if attention_mask is not None:
             hidden = hidden * attention_mask.unsqueeze(-1).to(hidden.dtype)
         hidden = nn.functional.gelu(self.dense(self._windows(self.dropout(hidden))))
+        seen = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
+        for layer in self.attention:
+            hidden = layer(hidden, seen)
         logits = self.classifier(self.dropout(hidden))
         loss = None
         if labels is not None:
@@ -102,3 +107,28 @@ class TrunkDetector(PreTrainedModel):
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+class _AttentionLayer(nn.Module):
+    """Self-attention and a feed-forward block, each behind a layer norm and added to its input.
+
+    `(batch_size, sequence_length, width)` in and out.
+    """
+
+    def __init__(self, config: TrunkDetectorConfig):
+        super().__init__()
+        self.num_heads = config.num_attention_heads
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.attention_output = nn.Linear(config.width, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.intermediate = nn.Linear(config.width, 2 * config.width)
+        self.output = nn.Linear(2 * config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: torch.Tensor, seen: torch.BoolTensor | None) -> torch.Tensor:
+        projected = self.query_key_value(self.attention_norm(hidden))
+        heads = projected.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        context = nn.functional.scaled_dot_product_attention(*heads, attn_mask=seen)
+        hidden = hidden + self.dropout(self.attention_output(context.transpose(1, 2).flatten(2)))
+        return hidden + self.dropout(self.output(nn.functional.gelu(self.intermediate(self.norm(hidden)))))

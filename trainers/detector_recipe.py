@@ -17,13 +17,16 @@ class ProbeSettings:
     Args:
         layer (`int`, *optional*): of the language model, behind which it reads; by default the middle one.
         width (`int`): of its hidden layer.
-        window (`int`): tokens that it looks at for each label.
+        window (`int`): tokens that its first layer looks at.
+        attention_layers (`int`), num_attention_heads (`int`): self-attention over the whole sentence behind it.
         dropout (`float`): in training.
     """
 
     layer: int | None = None
     width: int = 256
     window: int = 1
+    attention_layers: int = 0
+    num_attention_heads: int = 4
     dropout: float = 0.1
 
 

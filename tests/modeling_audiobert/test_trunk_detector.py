@@ -183,6 +183,22 @@ def test_a_probe_sees_its_window_and_no_further():
         assert differs.nonzero()[:, 0].tolist() == list(range(4 - reach, 5 + reach))
 
 
+def test_attention_sees_the_whole_row_but_no_padding():
+    torch.manual_seed(0)
+    config = TrunkDetectorConfig(hidden_size=12, width=8, attention_layers=2, num_attention_heads=2)
+    probe = TrunkDetector(config).eval()
+    hidden, mask = torch.randn(2, 9, 12), torch.ones(2, 9, dtype=torch.long)
+    mask[1, 6:] = 0
+    changed = hidden.clone()
+    changed[:, 7] = torch.randn(12)
+    with torch.no_grad():
+        one, other = probe(hidden, mask).logits, probe(changed, mask).logits
+        alone = probe(hidden[1:, :6]).logits
+    assert (one[0] != other[0]).any(dim=-1).all()
+    assert torch.equal(one[1, :6], other[1, :6])
+    torch.testing.assert_close(one[1:, :6], alone, atol=1e-6, rtol=1e-5)
+
+
 def test_a_probe_of_another_language_model_is_refused(parts, detectors, tmp_path):
     other = save_trunk_detector(tmp_path / "other", parts.language_models["roberta"])
     with pytest.raises(AudioBertInputError, match=r"trained on the hidden states of language model .*detector=trunk"):
@@ -197,8 +213,9 @@ def test_a_probe_of_another_language_model_is_refused(parts, detectors, tmp_path
         ({"detector": "trunk", "detector_config": {"layer": 13}}, "layer 13 of width 768.*12 layers"),
         ({"detector": "trunk", "detector_config": {"window": 4}}, "window=4 has no middle"),
         ({"detector": "trunk", "detector_config": {"width": 0}}, "width=0 is too small"),
+        ({"detector": "trunk", "detector_config": {"width": 6, "attention_layers": 1}}, "no multiple of its 4"),
     ],
-    ids=["kind", "config of the other kind", "layer", "even window", "width"],
+    ids=["kind", "config of the other kind", "layer", "even window", "width", "heads"],
 )
 def test_settings_that_mean_nothing_are_refused(settings, message):
     with pytest.raises(AudioBertInputError, match=message):
