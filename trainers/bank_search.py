@@ -1,7 +1,6 @@
-"""Looking into an audio bank: text to clips, and what it holds."""
+"""Looking into an audio bank: text to clips."""
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,9 +15,7 @@ from .audio_encoding import encode_texts
 from .clap_loading import load_clap
 
 
-__all__ = ["bank_facts", "load_query_encoder", "search_bank"]
-
-_SHOWN_LABELS = 20
+__all__ = ["load_query_encoder", "search_bank"]
 
 
 def search_bank(
@@ -75,35 +72,3 @@ def load_query_encoder(
             f"that it was built with."
         )
     return partial(encode_texts, model, tokenizer)
-
-
-def bank_facts(bank: AudioBank | str | os.PathLike) -> dict[str, Any]:
-    """Return what a bank holds.
-
-    Returns:
-        `dict`: `clips`, `hours`, `captions` and `labels` (how many different ones), `most_frequent_labels` and
-        `licences` (with counts), `with_audio` (clips whose bytes the bank holds), `key_dim`, `value_dim`,
-        `key_fingerprint`, `value_fingerprint`, `bytes` (in memory, of clips, keys and values together).
-
-    Raises:
-        AudioBertInputError: there is no such bank, or it is damaged.
-    """
-    if not isinstance(bank, AudioBank):
-        bank = AudioBank.load(bank)
-    columns = bank.descriptions.select(["caption", "label", "licence", "duration_seconds"]).to_pydict()
-    labels = Counter(label for label in columns["label"] if label is not None)
-    licences = Counter(licence or "not known" for licence in columns["licence"])
-    return {
-        "clips": len(bank),
-        "hours": round(sum(seconds or 0.0 for seconds in columns["duration_seconds"]) / 3600, 4),
-        "captions": len({caption for caption in columns["caption"] if caption is not None}),
-        "labels": len(labels),
-        "most_frequent_labels": dict(labels.most_common(_SHOWN_LABELS)),
-        "licences": dict(licences.most_common()),
-        "with_audio": len(bank) - bank.clips["audio"].null_count,
-        "key_dim": bank.keys.shape[1],
-        "value_dim": bank.values.shape[1],
-        "key_fingerprint": bank.key_fingerprint,
-        "value_fingerprint": bank.value_fingerprint,
-        "bytes": bank.clips.nbytes + bank.keys.nbytes + bank.values.nbytes,
-    }

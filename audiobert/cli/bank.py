@@ -52,7 +52,7 @@ def info(bank_folder: _Bank, as_json: _AsJson = False) -> None:
 
     Example: audiobert bank info bank --json
     """
-    from audiobert.trainers.bank_search import bank_facts
+    from audiobert.trainers.bank_facts import bank_facts
 
     facts = bank_facts(bank_folder)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from audiobert.trainers.bank_search import bank_facts
+from audiobert.trainers.bank_facts import bank_facts
 from audiobert.trainers.listener import Listener
 
 from .examples import example_sentences

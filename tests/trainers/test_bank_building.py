@@ -17,7 +17,7 @@ from audiobert.trainers.audio_features import AudioFeatureCache, clap_features
 from audiobert.trainers.bank_building import SKIPPED_FILE, build_bank
 from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders
 from audiobert.trainers.bank_refreshing import BankFeatures, refresh_values
-from audiobert.trainers.bank_search import bank_facts, search_bank
+from audiobert.trainers.bank_search import search_bank
 from audiobert.trainers.clip_sources import ClipSource, read_clips
 
 
@@ -221,13 +221,3 @@ def test_search_gives_clips_by_similarity_and_refuses_another_clap(encoders, par
         search_bank(tmp_path / "bank", "cat sound", tmp_path / "other")
     with pytest.raises(AudioBertInputError, match="the query is empty"):
         search_bank(bank, "  ", parts.clap)
-
-
-def test_the_facts_of_a_bank_add_up(encoders, manifest, tmp_path):
-    bank, _ = build_bank(manifest, encoders, tmp_path / "bank")
-    facts = bank_facts(tmp_path / "bank")
-    assert facts["clips"] == 12
-    assert facts["hours"] == pytest.approx(sum(bank.clips["duration_seconds"].to_pylist()) / 3600, abs=1e-4)
-    assert facts["most_frequent_labels"] == {"whistle": 4, "hum": 4, "rain": 4}
-    assert facts["licences"] == {"CC0": 12}
-    assert (facts["key_fingerprint"], facts["value_fingerprint"]) == encoders.fingerprints()
