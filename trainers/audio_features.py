@@ -87,7 +87,7 @@ def normalize_ast(features: torch.Tensor, feature_extractor: ASTFeatureExtractor
 
 
 class AudioFeatureCache:
-    """The log-mel features of clips, read from disk, computed and kept there where they are not yet.
+    """The log-mel features of clips, mapped from disk into memory, computed and kept there where they are not yet.
 
     A file holds the features of one clip, named by a digest of the audio file's bytes and of what decides the
     features: so runs, manifests and copies of a clip share them, an interruption loses none, and a changed file is
@@ -211,9 +211,11 @@ def _settings_digest(feature_extractor) -> str:
 
 
 def _read(file: Path) -> np.ndarray | None:
-    """Return an array from disk, or None where there is none, or one that a power cut left incomplete."""
+    """Return an array on disk, mapped into memory, or None where there is none, or a power cut left half of one.
+
+    Copy-on-write, since torch wants to be allowed to write; the file never changes. Objects (pickles) are refused.
+    """
     try:
-        with file.open("rb") as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
+        return np.lib.format.open_memmap(file, mode="c")
     except (FileNotFoundError, ValueError, EOFError):
         return None

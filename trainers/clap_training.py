@@ -53,6 +53,11 @@ def _train_one(run: ClipRun) -> dict[str, Any]:
             f"'{run.source.name}' leaves {len(split.train)} clips to train on; at least 2 are needed. Add clips, or "
             f"lower validation_share."
         )
+    if not split.recordings and str(run.recipe.training.get("eval_strategy", "no")) != "no":
+        raise AudioBertInputError(
+            f"training.eval_strategy asks for measurements while training, but validation_share="
+            f"{run.recipe.validation_share:g} holds no clip of '{run.source.name}' out. Raise it, or leave it out."
+        )
     run.start()
     recipe = _decide_negatives(run.recipe, split.train)
     clap, tokenizer, feature_extractor = _load_or_make(recipe)
@@ -70,6 +75,8 @@ def _train_one(run: ClipRun) -> dict[str, Any]:
         model=clap,
         args=run.args,
         train_dataset=rows,
+        # What the Trainer asks for where eval_strategy is set; ClapTrainer measures retrieval instead of the loss.
+        eval_dataset=CaptionRows(held_out["validation"], recipe.query_template) if split.recordings else None,
         data_collator=ClapCollator(tokenizer, text_length(clap)),
         processing_class=tokenizer,
     )

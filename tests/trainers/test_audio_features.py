@@ -91,9 +91,15 @@ def test_other_normalisation_uses_the_same_files_and_other_settings_do_not(parts
 def test_a_changed_file_is_read_again_and_a_damaged_entry_made_anew(parts, source, tmp_path):
     extractor = AutoFeatureExtractor.from_pretrained(parts.audio_encoder)
     before = AudioFeatureCache(tmp_path, source.clips, extractor, source.folder)[0]
-    for file in tmp_path.rglob("*.npy"):
-        file.write_bytes(file.read_bytes()[:50])
-    assert torch.equal(AudioFeatureCache(tmp_path, source.clips, extractor, source.folder)[0], before)
+    before = before.clone()  # not the file that is cut below, mapped
+    for kept in (50, 500):  # within the header, and within the numbers
+        files = list(tmp_path.rglob("*.npy"))
+        assert files
+        for file in files:
+            content = file.read_bytes()
+            file.unlink()
+            file.write_bytes(content[:kept])
+        assert torch.equal(AudioFeatureCache(tmp_path, source.clips, extractor, source.folder)[0], before)
     soundfile.write(source.file(source.clips[0]), noise(seed=9), RATE)
     assert not torch.equal(AudioFeatureCache(tmp_path, source.clips, extractor, source.folder)[0], before)
 

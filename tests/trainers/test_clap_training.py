@@ -194,3 +194,20 @@ def test_the_input_normalisation_has_the_statistics_of_the_training_clips_and_ke
     norm = ClapModel.from_pretrained(folder).audio_model.audio_encoder.batch_norm
     assert torch.allclose(norm.running_mean, frames.mean(dim=0), rtol=1e-4, atol=1e-3)
     assert torch.allclose(norm.running_var, frames.var(dim=0, correction=0), rtol=1e-3)
+
+
+def test_retrieval_is_measured_while_training_and_the_best_epoch_is_kept(parts, manifest, tmp_path):
+    asked = {"eval_strategy": "epoch", "load_best_model_at_end": True, "metric_for_best_model": "text_to_audio_map@10"}
+    training = {**asked, "greater_is_better": True, "num_train_epochs": 3.0, "save_total_limit": 2}
+    (metrics,) = train_clap(make_recipe(parts, manifest, tmp_path / "run", training=training))
+    states = [json.loads(path.read_text()) for path in (tmp_path / "run").glob("checkpoint-*/trainer_state.json")]
+    last = max(states, key=lambda state: state["global_step"])
+    measured = [
+        entry["eval_text_to_audio_map@10"] for entry in last["log_history"] if "eval_label_precision@5" in entry
+    ]
+    assert len(measured) == 3
+    assert metrics["validation"]["text_to_audio_map@10"] == pytest.approx(max(measured))
+    recipe = make_recipe(parts, manifest, tmp_path / "none", validation_share=0.0, training=asked)
+    with pytest.raises(AudioBertInputError, match=r"eval_strategy .* validation_share=0 holds no clip"):
+        train_clap(recipe)
+    assert not (tmp_path / "none").exists()
