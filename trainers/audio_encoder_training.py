@@ -109,11 +109,18 @@ class AudioEncoderTrainer(ResumableTrainer):
     Args:
         masking (`SpectrogramMasking`): applied in training.
         **trainer_kwargs: of `transformers.Trainer`.
+
+    Raises:
+        AudioBertInputError: it is started in several processes.
     """
 
     def __init__(self, *, masking: SpectrogramMasking, **trainer_kwargs):
         super().__init__(**trainer_kwargs)
         self.masking = masking
+        if self.accelerator.num_processes > 1:
+            raise AudioBertInputError(
+                "the audio encoder is trained by one process; give the command without 'accelerate launch'."
+            )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         values = augment(inputs["input_values"], self.masking) if model.training else inputs["input_values"]

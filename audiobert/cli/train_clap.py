@@ -16,6 +16,11 @@ def train_clap(config: Config, overrides: Overrides = None, as_json: AsJson = Fa
 
 
 def _describe(metrics: dict[str, Any]) -> str:
-    measured = metrics["validation"] or {}
-    numbers = ", ".join(f"{name} {value:.4f}" for name, value in measured.items()) or "nothing was held out"
-    return f"{metrics['clips']['train']} clips; on held-out clips, {numbers}"
+    names = ("text_to_audio_recall@1", "text_to_audio_map@10", "audio_to_text_recall@1", "label_precision@5")
+    lines = [f"{metrics['clips']['train']} clips"]
+    for part, title in (("validation", "held-out clips"), ("held_out_sources", "clips of held-out sources")):
+        measured = metrics.get(part) or {}
+        numbers = ", ".join(f"{name.replace('_', ' ')} {measured[name]:.4f}" for name in names if name in measured)
+        if numbers:
+            lines.append(f"  on {title}, {numbers}")
+    return "\n".join(lines if len(lines) > 1 else [f"{lines[0]}; nothing was held out"])

@@ -7,7 +7,9 @@ import torch
 from tiny_models import save_language_model
 from tiny_sounds import write_clips, write_manifest
 from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, ClapModel, TrainerCallback
+from typer.testing import CliRunner
 
+from audiobert.cli import app
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers import clap_training
 from audiobert.trainers.audio_encoding import encode_texts
@@ -17,6 +19,7 @@ from audiobert.trainers.clap_rows import are_class_like, caption_spans
 from audiobert.trainers.clap_training import ClapRecipe, train_clap
 from audiobert.trainers.clip_sources import Clip, read_clips
 from audiobert.trainers.clip_splits import split_clips
+from audiobert.trainers.recipe import save_recipe
 
 
 TOWER = ClapAudioTower(
@@ -211,3 +214,15 @@ def test_retrieval_is_measured_while_training_and_the_best_epoch_is_kept(parts, 
     with pytest.raises(AudioBertInputError, match=r"eval_strategy .* validation_share=0 holds no clip"):
         train_clap(recipe)
     assert not (tmp_path / "none").exists()
+
+
+def test_the_command_says_how_well_held_out_clips_are_found(parts, manifest, tmp_path):
+    recipe = make_recipe(parts, manifest, tmp_path / "run", training={"num_train_epochs": 1.0})
+    arguments = ["train", "clap", "--config", str(save_recipe(recipe, tmp_path))]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert f"{metrics['clips']['train']} clips" in result.stdout
+    assert f"label precision@5 {metrics['validation']['label_precision@5']:.4f}" in result.stdout
+    result = CliRunner().invoke(app, [*arguments, f"output_dir={tmp_path / 'none'}", "validation_share=0"])
+    assert "nothing was held out" in result.stdout
