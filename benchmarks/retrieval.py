@@ -76,23 +76,27 @@ def main() -> None:
     parser.add_argument("--recall", type=float, default=0.95, help="recall@10 that the indexes are tuned to")
     parser.add_argument("--rounds", type=int, default=7, help="measured runs of each")
     parser.add_argument("--hnsw-up-to", type=int, default=100_000, help="clips of the largest bank indexed by HNSW")
-    parser.add_argument("--milvus-up-to", type=int, default=500_000, help="of the largest indexed by embedded Milvus")
+    parser.add_argument("--milvus-up-to", type=int, default=100_000, help="of the largest indexed by embedded Milvus")
     parser.add_argument("--out", type=Path, default=Path("retrieval"), help="where .json and .md are written")
     arguments = parser.parse_args()
     started = time.perf_counter()
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start",
+        "command": " ".join(["python", "benchmarks/retrieval.py", *sys.argv[1:]]),
         "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
         "versions": {name: version(name) for name in PACKAGES},
         "dim": arguments.dim,
         "top_k": arguments.top_k,
         "rounds": arguments.rounds,
-        "banks": [measure(size, arguments) for size in sorted(arguments.sizes)],
+        "banks": [],
     }
-    report["total_seconds"] = round(time.perf_counter() - started, 1)
-    report["machine"] += f", {os.getloadavg()[0]:.1f} at the end"
-    arguments.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(as_markdown(report), encoding="utf-8")
+    for size in sorted(arguments.sizes):
+        report["banks"].append(measure(size, arguments))
+        report["banks"][-1]["load_of_the_machine"] = round(os.getloadavg()[0], 1)
+        report["total_seconds"] = round(time.perf_counter() - started, 1)
+        # After each bank: what was measured is kept if the rest takes too long.
+        arguments.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        arguments.out.with_suffix(".md").write_text(as_markdown(report), encoding="utf-8")
 
 
 def measure(size: int, arguments: argparse.Namespace) -> dict:
@@ -105,8 +109,9 @@ def measure(size: int, arguments: argparse.Namespace) -> dict:
     kinds = ["ivfpq"]
     kinds += ["hnsw"] if size <= arguments.hnsw_up_to else []
     kinds += ["milvus"] if size <= arguments.milvus_up_to else []
+    indexed = {}
     for kind in kinds:
-        bank = exact.with_values(exact.values, "encoder")
+        bank = indexed[kind] = exact.with_values(exact.values, "encoder")
         began = time.perf_counter()
         facts = bank.build_index(kind, arguments.recall)
         rows[kind] = {
@@ -126,7 +131,7 @@ def measure(size: int, arguments: argparse.Namespace) -> dict:
         "keys_mib": round(keys.nbytes / 2**20, 1),
         "chosen": choose_kind(size),
         "searches": rows,
-        "loading": loading(exact, queries, arguments.recall),
+        "loading": loading([exact, indexed["ivfpq"]], queries),
     }
 
 
@@ -205,14 +210,12 @@ def timed(searches: dict[str, Callable], queries: torch.Tensor, rounds: int) -> 
     }
 
 
-def loading(exact: AudioBank, queries: torch.Tensor, wanted: float) -> list[dict]:
-    """Return time and memory of loading the bank, with values, in a new process: searched exactly and by IVF-PQ."""
-    bank = exact.with_values(torch.zeros(1, VALUE_DIM).expand(len(exact), -1), "encoder")
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in ("exact", "ivfpq"):
-            bank.build_index(kind, wanted)
-            bank.save(folder)
+def loading(banks: list[AudioBank], queries: torch.Tensor) -> list[dict]:
+    """Return time and memory of loading banks, with values added, in a new process each."""
+    values, found = torch.zeros(1, VALUE_DIM).expand(len(banks[0]), -1), []
+    for bank in banks:
+        with tempfile.TemporaryDirectory() as folder:
+            bank.with_values(values, "encoder").save(folder)
             done = subprocess.run(
                 [sys.executable, "-c", LOAD, folder],
                 input=json.dumps(queries[:1].tolist()),
@@ -228,7 +231,7 @@ def as_markdown(report: dict) -> str:
     """Return the tables."""
     versions = ", ".join(" ".join(pair) for pair in report["versions"].items())
     lines = [
-        f"Command: `python benchmarks/retrieval.py`; {report['machine']}; threads: torch "
+        f"Command: `{report['command']}`; {report['machine']}; threads: torch "
         f"{report['threads']['torch']}, FAISS {report['threads']['faiss']}; {versions}.",
         "",
         f"Keys of width {report['dim']}, the nearest {report['top_k']} clips; median of {report['rounds']} rounds "

@@ -133,8 +133,9 @@ def _rank(
     """Merge pairs of a query and a key, in the keys' order, into the best so far, which are of earlier keys."""
     rows, ids = pairs
     step = max(1, _MOST_FLOAT64 // max(1, keys.shape[1]))
+    exact_queries = queries.double()
     cosines = [
-        (keys[some_ids].double() * queries[some_rows].double()).sum(dim=1)
+        keys[some_ids].double().mul_(exact_queries[some_rows]).sum(dim=1)
         for some_rows, some_ids in zip(rows.split(step), ids.split(step), strict=True)
     ]
     all_rows = torch.arange(len(queries), device=rows.device).repeat_interleave(best[0].shape[1])

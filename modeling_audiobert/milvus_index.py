@@ -26,6 +26,9 @@ _EMBEDDED = {"index_type": "FLAT"}
 _SENT_AT_ONCE = 2000
 _CONNECTION_SECONDS = 10
 _ANSWER_SECONDS = 60
+# pymilvus 3.0 asks every 10 s whether the server is still there, for which servers with gRPC's own settings, the
+# embedded one among them, hang up on it.
+_CONNECTION_OPTIONS = {"grpc.keepalive_time_ms": 600_000}
 # These print every error on the terminal, beside raising it; the embedded Milvus also what it does not offer.
 _LOGGERS = (
     "pymilvus.decorators",
@@ -195,6 +198,7 @@ class MilvusIndex:
                 uri=self.uri or str(self._folder),
                 token=os.environ.get("MILVUS_TOKEN", "") if self.uri else "",
                 timeout=_CONNECTION_SECONDS,
+                grpc_options=_CONNECTION_OPTIONS,
             )
         return self._connection
 
