@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "audiobert": {"modeling_audiobert", "dataset_scripts", "metrics", "trainers"},
 }
 MOST_LINES = 400
-FOLDERS = [*ROOMS, "tests", "benchmarks"]
+FOLDERS = [*ROOMS, "tests", "benchmarks", "examples"]
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 
 
