@@ -73,9 +73,11 @@ class AudioBank:
                 f"the key of clip '{self._clip_name(norms[:, 0] > 0)}' is zero, so it has no direction to compare. "
                 f"Remove the clip and build the bank again."
             )
-        # Dividing again what already has norm 1 would change its last bits at every save and load.
-        keys = keys.float()
-        self.keys = torch.where((norms - 1).abs() <= 1e-6, keys, keys / norms)
+        self.keys = keys.float()
+        # Dividing again what already has norm 1 would change its last bits.
+        off = (norms - 1).abs() > 1e-6
+        if off.any():
+            self.keys = torch.where(off, self.keys / norms, self.keys)
         self.values = values.float()
         self.key_fingerprint = key_fingerprint
         self.value_fingerprint = value_fingerprint

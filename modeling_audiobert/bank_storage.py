@@ -86,16 +86,16 @@ class ClipTable:
         return self._whole
 
     def write(self, file: Path) -> None:
-        """Write the clips as Parquet; sounds that were not read yet are copied without holding them in memory.
+        """Write the clips as Parquet; a saved bank's file is copied, with whatever other columns it has.
 
         Raises:
             AudioBertInputError: the file was replaced or removed since the bank was loaded.
         """
-        if self._whole is None:
+        if self._file is None:
+            pq.write_table(self._whole, file)
+        else:
             self._stored(["id"])
             shutil.copyfile(self._file, file)
-        else:
-            pq.write_table(self._whole, file)
 
     def _stored(self, columns: list[str]) -> pa.Table:
         try:
