@@ -6,6 +6,7 @@ from .construct_categorize import construct_categorize
 from .construct_generate import construct_generate
 from .construct_pitch import construct_pitch
 from .construct_split import construct_split
+from .construct_wiki import construct_wiki
 
 
 construct = typer.Typer(
@@ -16,3 +17,4 @@ construct.command("categorize")(construct_categorize)
 construct.command("generate")(construct_generate)
 construct.command("pitch")(construct_pitch)
 construct.command("split")(construct_split)
+construct.command("wiki")(construct_wiki)

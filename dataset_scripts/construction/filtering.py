@@ -212,9 +212,8 @@ def _names(answer: str, text: str) -> bool:
 
 
 def _is_blocked(answer: str, blocked: frozenset[str]) -> bool:
-    """Whether an answer, or its last word, is on the list: "giant zombie" is as impossible as "zombie"."""
-    words = answer.casefold().split() or [""]
-    return any(word in blocked or word.removesuffix("s") in blocked for word in (answer.casefold(), words[-1]))
+    """Whether the whole answer is on the list, in the singular or a regular plural: a Tasmanian devil is no devil."""
+    return answer.casefold() in blocked or answer.casefold().removesuffix("s") in blocked
 
 
 def _repeats(rows: Sequence[dict], similarity: float) -> dict[str, str]:

@@ -157,3 +157,18 @@ def test_the_options_defaults_are_the_librarys():
     assert PitchSettings() == PitchSettings(pitch["estimator"], pitch["fmin"], pitch["fmax"])
     assert FilterSettings().min_difference == split["min_difference"]
     assert FilterSettings().near_duplicate_similarity == split["similarity"]
+
+
+def test_wiki_sets_are_evaluated_by_themselves_and_as_a_split(rows_file, tmp_path, parts):
+    (tmp_path / "ranges.csv").write_text("name,lowest,highest,unit\npiccolo,74,108,midi\ntuba,26,65,midi\n")
+    (tmp_path / "calls.csv").write_text("animal,call\ncat,meow\ndog,woof\n")
+    options = ("--ranges", tmp_path / "ranges.csv", "--calls", tmp_path / "calls.csv", "--out", tmp_path / "wiki")
+    made = run("construct", "wiki", *options, "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["rows"] == {ANIMAL: 2, PITCH: 1}
+    measured = run("evaluate", parts.language_model, "--data-dir", tmp_path / "wiki", "--split", "wiki", "--json")
+    assert measured.exit_code == 0, measured.output
+    assert [result["rows"] for result in json.loads(measured.stdout)["results"]] == [2, 1, 3]
+    bench = ("--pitches", tmp_path / "pitches.jsonl", "--wiki", tmp_path / "wiki", "--out", tmp_path / "bench")
+    split = run("construct", "split", rows_file, *bench, "--json")
+    assert json.loads(split.stdout)["rows"][PITCH] == {"train": 21, "validation": 3, "test": 6, "wiki": 1}

@@ -49,7 +49,7 @@ def test_a_good_row_of_each_task_is_kept_with_what_was_measured():
         (animal_row(answer="Meow"), "the answer is in a span"),
         (animal_row(sentence="Cats are loud: a meow comes from a [MASK]."), "the answer is in the sentence"),
         (animal_row(answer="Zombie"), "the answer is blocked"),
-        (animal_row(answer="old vampires"), "the answer is blocked"),
+        (animal_row(answer="vampires"), "the answer is blocked"),
         (pitch_row(clip_ids=["flute", "rain"]), "a clip has no pitch"),
         (pitch_row(clip_ids=["unknown", "tuba"]), "a clip has no pitch"),
         (pitch_row(clip_ids=["flute", "near"], llm_answer="lower"), "the pitches are too near"),
@@ -67,6 +67,10 @@ def test_each_fault_is_named(row, reason):
 def test_words_that_only_contain_the_answer_give_nothing_away():
     row = animal_row(answer="cat", sentence="The cattle fled from the meow of a [MASK].")
     assert filter_rows([row]).rejects == []
+
+
+def test_an_animal_named_after_a_blocked_one_is_kept():
+    assert filter_rows([animal_row(answer="Tasmanian devil")]).rejects == []
 
 
 def test_exactly_ten_percent_is_not_more_than_ten_percent():
