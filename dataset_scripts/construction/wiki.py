@@ -14,6 +14,8 @@ from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, PITCH, read_
 from audiobert.dataset_scripts.sample.fact_tables import midi_to_hertz
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .filtering import filter_rows
+
 
 __all__ = [
     "CallFact",
@@ -114,7 +116,7 @@ def which_is_higher(first: RangeFact, second: RangeFact) -> str | None:
 
 
 def animal_wiki_rows(facts: Sequence[CallFact], unique_calls: bool = False) -> list[dict]:
-    """Return a row for each animal: which makes this call?
+    """Return a row for each animal, which makes this call, if `filter_rows` keeps it: a cuckoo's "cuckoo" does not.
 
     Args:
         facts (`Sequence[CallFact]`): as `read_calls` returns them.
@@ -133,8 +135,11 @@ def animal_wiki_rows(facts: Sequence[CallFact], unique_calls: bool = False) -> l
         sentence = template.format_map({"call": fact.call, "a call": f"{article} {fact.call}"})
         category = "/".join(filter(None, ["animal", fact.kind, fact.animal]))
         rows.append(_row(f"asr-wiki-{index:05d}", ANIMAL, sentence, fact.animal, [fact.call], category, fact.source))
+    rows = filter_rows(rows).kept
     if not rows:
-        raise AudioBertInputError("the facts hold no call of one animal alone. Add some, or take all calls.")
+        raise AudioBertInputError(
+            "the facts hold no call that makes a row. Add some, or take calls of several animals."
+        )
     return rows
 
 
