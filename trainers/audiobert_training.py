@@ -58,7 +58,8 @@ class AudioBertRecipe:
     Args:
         data_dir (`Path`): the folder with AuditoryBench's CSV files.
         audio_dir (`Path`): the folder that the bank's clip paths are relative to; not needed with a frozen encoder.
-        language_model, span_detector, clap, audio_encoder (`str`): checkpoints, each a folder or Hub id.
+        language_model, span_detector, clap, audio_encoder (`str`): checkpoints, each a folder or Hub id. The span
+            detector is one of either kind: a token classifier, or a trunk detector of this language model.
         bank (`str`): the audio bank, a folder or Hub id.
         task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
         output_dir (`Path`): where the model is saved; with several seeds, each in `seed-<n>` below it.

@@ -11,9 +11,10 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tiny_bank import random_bank, write_sounds
 from tiny_benchmark import write_benchmark
+from tiny_models import save_trunk_detector
 from transformers import TrainerCallback
 
-from audiobert import AudioBertForMaskedLM, AudioBertInputError
+from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
 from audiobert.trainers import audiobert_trainer
 from audiobert.trainers.audiobert_training import AudioBertRecipe, train_audiobert
 from audiobert.trainers.prediction import fill_masks
@@ -129,6 +130,19 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(inputs, trained, 
     assert metrics["steps"] == 4
     assert straight.keys() == resumed.keys()
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_it_trains_with_a_trunk_detector_which_stays_as_it_is(inputs, parts, tmp_path):
+    detector = save_trunk_detector(tmp_path / "detector", parts.language_model, detector_threshold=0.4)
+    (metrics,) = train_audiobert(recipe(inputs, tmp_path / "run", span_detector=str(detector)))
+    model = AudioBertForMaskedLM.from_pretrained(tmp_path / "run")
+    assert (model.config.detector, model.config.detector_threshold) == ("trunk", 0.4)
+    before, after = TrunkDetector.from_pretrained(detector).state_dict(), model.span_detector.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(weight.any() for name, weight in model.named_parameters() if "lora_B" in name)
+    assert {result["hearing"] for result in metrics["validation"]} == {"on", "off"}
+    assert "audiobert_trunk_detector" in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
