@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 from huggingface_hub import InferenceClient
-from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from audiobert.dataset_scripts.compat import TRANSPORT_ERRORS, timed_out
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .chat_model import Completion, EndpointDown, EndpointFailure, Prompt, RequestRefused, Usage
@@ -23,8 +24,6 @@ __all__ = ["API_KEY_VARIABLE", "EndpointModel"]
 logger = logging.getLogger(__name__)
 
 API_KEY_VARIABLE = "AUDIOBERT_API_KEY"
-# Of the HTTP library below huggingface_hub, which differs by its version (requests, httpx, httpx2).
-_TRANSPORT_ERRORS = (InferenceTimeoutError, InferenceTimeoutError.__bases__[0], OSError)
 _LONGEST_PAUSE_SECONDS = 60.0
 # An endpoint that says "come back tomorrow" is one to be told of, not one to wait for.
 _LONGEST_RETRY_AFTER_SECONDS = 600.0
@@ -72,7 +71,7 @@ class EndpointModel:
             except HfHubHTTPError as error:
                 self._raise_if_lasting(error)
                 last, pause = error, _retry_after(error)
-            except (*_TRANSPORT_ERRORS, _NoAnswer) as error:
+            except (*TRANSPORT_ERRORS, _NoAnswer) as error:
                 last, pause = error, None
             except ValueError as error:  # the client's own: no key, no such provider
                 raise EndpointDown(f"{self.settings.place} cannot be asked: {_one_line(error)}") from error
@@ -119,7 +118,7 @@ class EndpointModel:
         tries = f"{self.settings.max_retries + 1} tries"
         if isinstance(last, HfHubHTTPError):
             return EndpointFailure(f"the endpoint answered {last.response.status_code} in the last of {tries}")
-        if isinstance(last, InferenceTimeoutError | TimeoutError):
+        if timed_out(last):
             return EndpointFailure(f"no answer within {self.settings.timeout_seconds:g} s in the last of {tries}")
         if isinstance(last, _NoAnswer):
             return EndpointFailure(f"{last}, in the last of {tries}")

@@ -44,7 +44,9 @@ class LocalModel:
         """Return the model's answer; see `ChatModel.complete`."""
         import torch
 
-        inputs = self._encode(prompt).to(self._model.device)
+        # A causal model takes no token types, though its tokenizer may give them (with transformers 4.55).
+        encoded = self._encode(prompt)
+        inputs = {name: encoded[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
         read = inputs["input_ids"].shape[1]
         longest = getattr(self._model.config, "max_position_embeddings", None)
         if longest is not None and read + self.settings.max_tokens > longest:
