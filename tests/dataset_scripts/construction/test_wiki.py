@@ -95,9 +95,9 @@ def test_a_wrong_table_is_named_with_its_row(tmp_path, content, message):
 
 
 def test_tables_of_ones_own_take_the_place_of_ours(tmp_path):
-    (tmp_path / "calls.csv").write_text("animal,call\nunicorn,neigh\n")
+    (tmp_path / "calls.csv").write_text("animal,call\nzorse,neigh\n")
     (row,) = animal_wiki_rows(read_calls([tmp_path / "calls.csv"]))
-    assert (row["task"], row["answer"], row["spans"]) == (ANIMAL, "unicorn", ["neigh"])
+    assert (row["task"], row["answer"], row["spans"]) == (ANIMAL, "zorse", ["neigh"])
     assert str(tmp_path) not in row["provenance"]["facts"]
     (tmp_path / "ranges.csv").write_text("name,lowest,highest,unit\nhigh,500,600,hz\nlow,40,50,hz\n")
     (row,) = pitch_wiki_rows(read_ranges([tmp_path / "ranges.csv"]))
