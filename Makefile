@@ -36,8 +36,10 @@ $(BIN)/pip:
 $(GAUDI)/pip:
 	$(PYTHON) -m venv .venv-gaudi
 
-# laion-clap by itself: the torchvision of its extra does not fit every build of torch, and the tests do without.
+# Not the extra "test", since datatrove needs huggingface-hub 1; and laion-clap by itself, since the torchvision of its
+# extra does not fit every build of torch. The tests that need these skip, or do without.
+TOOLS := pytest pytest-timeout hypothesis scikit-learn selenium build setuptools pydantic krippendorff
 .venv-gaudi/installed: setup.py pyproject.toml constraints-gaudi.txt | $(GAUDI)/pip
 	$(GAUDI)/pip install --constraint constraints-gaudi.txt torch==2.13.0
-	$(GAUDI)/pip install --constraint constraints-gaudi.txt --editable ".[test,gaudi]" laion-clap
+	$(GAUDI)/pip install --constraint constraints-gaudi.txt --editable ".[gaudi,demo,faiss,milvus]" laion-clap $(TOOLS)
 	@touch $@

@@ -27,7 +27,7 @@ ROOMS = {
     "metrics": "audiobert/metrics",
     "trainers": "audiobert/trainers",
 }
-EXTRAS = {"faiss", "milvus", "gaudi", "laion-clap", "starter", "demo", "test", "dev"}
+EXTRAS = {"construct", "faiss", "milvus", "gaudi", "laion-clap", "starter", "demo", "docs", "test", "dev"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
