@@ -201,7 +201,7 @@ def _write(chunks: ChunkFolder, output: Path, existing: ExistingBank | None, spe
 
     entries = [*(existing.left_out() if existing else []), *left_out.entries]
     with _replacing(output) as stage:
-        write_bank(stage, pieces(), len(ids) + count, chunks.encoders.fingerprints(), entries)
+        write_bank(stage, pieces(), len(ids) + count, chunks.fingerprints, entries)
     return BuildReport(count, tuple(left_out.skipped), tuple(left_out.duplicates), speed)
 
 

@@ -81,10 +81,11 @@ class ChunkFolder:
         self.encoders = encoders
         self.options = options
         self.taken = taken
+        self.fingerprints = encoders.fingerprints()
         self._shards = stream.shards()
         self._settings = identity_digest(
             _FORMAT,
-            encoders.fingerprints(),
+            self.fingerprints,
             options.embed_audio,
             options.keep_duplicates,
             options.batch_size,
