@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from .audio_loading import load_audio
 from .clip_sources import Clip
 
 
-__all__ = ["AudioFeatureCache", "ast_features", "clap_features", "is_longer", "normalize_ast"]
+__all__ = ["AudioFeatureCache", "FeatureFiles", "ast_features", "clap_features", "is_longer", "normalize_ast"]
 
 _FUSION_CHANNELS = 4
 
@@ -86,16 +86,63 @@ def normalize_ast(features: torch.Tensor, feature_extractor: ASTFeatureExtractor
     return (features - feature_extractor.mean) / (feature_extractor.std * 2)
 
 
-class AudioFeatureCache:
-    """The log-mel features of clips, mapped from disk into memory, computed and kept there where they are not yet.
+class FeatureFiles:
+    """Log-mel features on disk: a file a sound, computed and kept where there is none yet.
 
-    A file holds the features of one clip, named by a digest of the audio file's bytes and of what decides the
-    features: so runs, manifests and copies of a clip share them, an interruption loses none, and a changed file is
-    computed anew. AST features are kept before normalisation, so that its mean and deviation can be learned from them.
+    It is named by a digest of the audio file's bytes and of what decides the features: so runs, sources and copies of
+    a clip share it, and a changed sound is computed anew. AST features are kept before normalisation, so that its mean
+    and deviation can be learned from them.
 
     Args:
         folder (`str` or `Path`):
-            Of the cache; made when needed. About 64 kB a second of 128 mel bins; it can be deleted at any time.
+            Made when needed. About 64 kB a second of 128 mel bins; it can be deleted at any time.
+        feature_extractor (`ClapFeatureExtractor` or `ASTFeatureExtractor`):
+            What computes the features.
+    """
+
+    def __init__(self, folder: str | os.PathLike, feature_extractor):
+        self.feature_extractor = feature_extractor
+        self.sampling_rate = feature_extractor.sampling_rate
+        self._is_clap = isinstance(feature_extractor, ClapFeatureExtractor)
+        self._extractor = copy.copy(feature_extractor)
+        if not self._is_clap:
+            self._extractor.do_normalize = False
+        self.folder = Path(folder) / _settings_digest(self._extractor)
+
+    def file(self, digest: str) -> Path:
+        """Return where the features of a sound are, or will be."""
+        return self.folder / digest[:2] / f"{digest}.npy"
+
+    def get(self, file: Path, waveform: Callable[[], np.ndarray]) -> torch.Tensor:
+        """Return features before normalisation.
+
+        Args:
+            file (`Path`): see `file`.
+            waveform (`Callable`): returns the sound at `sampling_rate`; called if there is no such file.
+
+        Raises:
+            AudioBertInputError: they cannot be written.
+        """
+        features = _read(file)
+        if features is None:
+            compute = clap_features if self._is_clap else ast_features
+            features = compute(waveform(), self._extractor).numpy()
+            with staged_file(file) as temporary, temporary.open("wb") as stream:
+                np.lib.format.write_array(stream, features, allow_pickle=False)
+        return torch.from_numpy(features)
+
+    def normalized(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features as the encoder takes them."""
+        if self._is_clap or not self.feature_extractor.do_normalize:
+            return features
+        return normalize_ast(features, self.feature_extractor)
+
+
+class AudioFeatureCache:
+    """The log-mel features of clips, mapped from disk into memory, computed and kept there where they are not yet.
+
+    Args:
+        folder (`str` or `Path`): of the cache; see `FeatureFiles`.
         clips (`Sequence[Clip]`):
             What to index; `cache[i]` belongs to `clips[i]`.
         feature_extractor (`ClapFeatureExtractor` or `ASTFeatureExtractor`):
@@ -111,15 +158,9 @@ class AudioFeatureCache:
     def __init__(
         self, folder: str | os.PathLike, clips: Sequence[Clip], feature_extractor, audio_dir: str | os.PathLike
     ):
-        self.folder = Path(folder)
         self.clips = tuple(clips)
         self.audio_dir = Path(audio_dir)
-        self._is_clap = isinstance(feature_extractor, ClapFeatureExtractor)
-        self.feature_extractor = feature_extractor
-        self._extractor = copy.copy(feature_extractor)
-        if not self._is_clap:
-            self._extractor.do_normalize = False
-        self._settings = _settings_digest(self._extractor)
+        self._kept = FeatureFiles(folder, feature_extractor)
         self._files: dict[int, Path] = {}
 
     def __len__(self) -> int:
@@ -132,20 +173,12 @@ class AudioFeatureCache:
             `(num_frames, num_mel_bins)` as the audio spectrogram transformer takes them, normalised; for CLAP
             `(channels, num_frames, num_mel_bins)`.
         """
-        features = self.raw(index)
-        if self._is_clap or not self.feature_extractor.do_normalize:
-            return features
-        return normalize_ast(features, self.feature_extractor)
+        return self._kept.normalized(self.raw(index))
 
     def raw(self, index: int) -> torch.Tensor:
         """Return one clip's features before normalisation, in the shape of `__getitem__`."""
-        file = self._file(index)
-        features = _read(file)
-        if features is None:
-            features = self._compute(index)
-            with staged_file(file) as temporary, temporary.open("wb") as stream:
-                np.lib.format.write_array(stream, features, allow_pickle=False)
-        return torch.from_numpy(features)
+        path = self.audio_dir / self.clips[index].path
+        return self._kept.get(self._file(index), lambda: load_audio(path, self._kept.sampling_rate))
 
     def prepare(self, description: str = "reading clips", num_threads: int = 2) -> "AudioFeatureCache":
         """Compute what is not on disk yet, with a progress bar; return the cache.
@@ -167,8 +200,7 @@ class AudioFeatureCache:
 
     def _file(self, index: int) -> Path:
         if index not in self._files:
-            name = self._audio_digest(index)
-            self._files[index] = self.folder / self._settings / name[:2] / f"{name}.npy"
+            self._files[index] = self._kept.file(self._audio_digest(index))
         return self._files[index]
 
     def _audio_digest(self, index: int) -> str:
@@ -179,16 +211,9 @@ class AudioFeatureCache:
                 while block := stream.read(1 << 20):
                     digest.update(block)
         except OSError:
-            load_audio(path, self._extractor.sampling_rate)  # says what is wrong with the file
+            load_audio(path, self._kept.sampling_rate)  # says what is wrong with the file
             raise
         return digest.hexdigest()
-
-    def _compute(self, index: int) -> np.ndarray:
-        path = self.audio_dir / self.clips[index].path
-        waveform = load_audio(path, self._extractor.sampling_rate)
-        if self._is_clap:
-            return clap_features(waveform, self._extractor).numpy()
-        return ast_features(waveform, self._extractor).numpy()
 
 
 def _clap_call(waveform: np.ndarray, feature_extractor: ClapFeatureExtractor, window: int) -> torch.Tensor:

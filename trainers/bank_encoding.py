@@ -1,8 +1,6 @@
 """Clips to keys and values: each clip by itself, so that its bits depend on nothing else."""
 
-import hashlib
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,19 +14,16 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import audio_encoder_fingerprint, clap_fingerprint
 
 from .audio_encoding import encode_keys, encode_values
-from .audio_features import ast_features, clap_features, is_longer
-from .audio_loading import MAX_DURATION_SECONDS, Sound, check_audio_file, read_sound
+from .audio_loading import MAX_DURATION_SECONDS
 from .clap_loading import load_clap
-from .clip_streams import StreamedClip, UnreachableSourceError
+from .clip_preparation import PreparedClip
 
 
 __all__ = [
     "BankEncoders",
     "BankOptions",
-    "PreparedClip",
     "encode_prepared",
     "load_bank_encoders",
-    "prepare_clip",
     "single_threaded",
 ]
 
@@ -69,6 +64,8 @@ class BankOptions:
         batch_size (`int`): clips of a forward pass; see `encode_prepared` for what it changes.
         chunk_size (`int`): clips that are saved at once, and lost at most when interrupted.
         max_duration_seconds (`float`): see `load_audio`.
+        feature_cache (`Path`, *optional*): where features are kept, as training keeps them: about 1.5 MB a clip with
+            the published encoders. What is there is not decoded again, for other weights of the same kind of encoder.
         num_proc (`int`): processes that decode and compute features; with 1, threads of this process do.
     """
 
@@ -78,36 +75,13 @@ class BankOptions:
     batch_size: int = 1
     chunk_size: int = 64
     max_duration_seconds: float = MAX_DURATION_SECONDS
+    feature_cache: Path | None = None
     num_proc: int = 1
 
     def __post_init__(self):
         for name in ("batch_size", "chunk_size", "num_proc"):
             if getattr(self, name) < 1:
                 raise AudioBertInputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-
-
-@dataclass
-class PreparedClip:
-    """One decoded clip: features for both encoders, or why there are none.
-
-    Args:
-        content (`str`): a digest of the decoded samples and their rate; equal for copies of a sound.
-        duration_seconds (`float`): as decoded.
-        cpu_seconds (`float`): processor time that reading, decoding and features took.
-    """
-
-    clap_features: torch.Tensor | None = None
-    ast_features: torch.Tensor | None = None
-    content: str | None = None
-    duration_seconds: float = 0.0
-    audio: bytes | None = None
-    problem: str | None = None
-    cpu_seconds: float = 0.0
-
-    @property
-    def is_longer(self) -> bool:
-        """Whether fused CLAP looks at the clip as a long one."""
-        return self.clap_features is not None and is_longer(self.clap_features)
 
 
 def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike) -> BankEncoders:
@@ -124,34 +98,6 @@ def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike
         audio_encoder=load_part(AutoModel, audio_encoder).eval(),
         audio_extractor=load_part(AutoFeatureExtractor, audio_encoder),
     )
-
-
-def prepare_clip(entry: StreamedClip, extractors: tuple[object, object], options: BankOptions) -> PreparedClip:
-    """Read and decode a clip and compute its features; what is wrong with its file is told, not raised.
-
-    Args:
-        extractors (`tuple`): CLAP's feature extractor and the audio encoder's.
-
-    Raises:
-        UnreachableSourceError: a sound elsewhere cannot be had now, which says nothing about the sound.
-    """
-    started = time.thread_time()
-    prepared = PreparedClip(problem=entry.problem)
-    if entry.problem is None:
-        try:
-            sound, prepared.audio = _read(entry, options)
-        except UnreachableSourceError:
-            raise
-        except AudioBertInputError as error:
-            prepared.problem = str(error)
-        else:
-            clap_extractor, audio_extractor = extractors
-            prepared.clap_features = clap_features(sound.at_rate(clap_extractor.sampling_rate), clap_extractor)
-            prepared.ast_features = ast_features(sound.at_rate(audio_extractor.sampling_rate), audio_extractor)
-            prepared.duration_seconds = sound.duration_seconds
-            prepared.content = _content(sound)
-    prepared.cpu_seconds = time.thread_time() - started
-    return prepared
 
 
 def encode_prepared(
@@ -194,23 +140,3 @@ def single_threaded() -> Iterator[int]:
         yield before
     finally:
         torch.set_num_threads(before)
-
-
-def _read(entry: StreamedClip, options: BankOptions) -> tuple[Sound, bytes | None]:
-    limit = options.max_duration_seconds
-    if isinstance(entry.audio, Path):
-        if not options.embed_audio:
-            return read_sound(entry.audio, max_duration_seconds=limit), None
-        check_audio_file(entry.audio, max_duration_seconds=limit)
-    name = str(entry.audio) if isinstance(entry.audio, Path) else entry.clip.path
-    try:
-        content = entry.read()
-    except OSError as error:
-        raise AudioBertInputError(f"the audio file '{name}' cannot be read: {error.strerror or error}.") from error
-    return read_sound(content, name, limit), content if options.embed_audio else None
-
-
-def _content(sound: Sound) -> str:
-    digest = hashlib.sha256(str(sound.sampling_rate).encode())
-    digest.update(sound.waveform.data)
-    return digest.hexdigest()[:32]

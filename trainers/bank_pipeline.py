@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from multiprocessing import get_context
 from typing import Any
 
 import torch
 
-from .bank_encoding import BankEncoders, BankOptions, PreparedClip, encode_prepared, prepare_clip, single_threaded
+from .bank_encoding import BankEncoders, BankOptions, encode_prepared, single_threaded
 from .bank_speed import SpeedMeter
+from .clip_preparation import ClipPreparer, PreparedClip
 from .clip_streams import StreamedClip
 
 
@@ -21,8 +21,8 @@ __all__ = ["EncodedClip", "EncodingPipeline"]
 
 # Windows of so many batches are sorted.
 _WINDOW_BATCHES = 8
-# Of the decoding processes: what `prepare_clip` needs beside the clip.
-_settings: list[Any] = []
+# Of each decoding process, what it works with.
+_preparers: list[ClipPreparer] = []
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,17 @@ class EncodingPipeline:
         num_threads = self._stack.enter_context(single_threaded())
         on_cpu = next(self.encoders.clap.parameters()).device.type == "cpu"
         self._num_encoding = num_threads if on_cpu else 1
+        options = self.options
         extractors = self.encoders.clap_extractor, self.encoders.audio_extractor
+        preparer = ClipPreparer(extractors, options.max_duration_seconds, options.embed_audio, options.feature_cache)
         self._encoding = self._pool(ThreadPoolExecutor(self._num_encoding))
-        if self.options.num_proc > 1:
+        if options.num_proc > 1:
             # Forking a process in which torch has started threads may deadlock.
-            pool = ProcessPoolExecutor(
-                self.options.num_proc, get_context("spawn"), _prepare_settings, (extractors, self.options)
-            )
+            pool = ProcessPoolExecutor(options.num_proc, get_context("spawn"), _start_preparing, (preparer,))
             self._preparing, self._prepare = self._pool(pool), _prepare_elsewhere
         else:
             self._preparing = self._pool(ThreadPoolExecutor(max(2, num_threads)))
-            self._prepare = partial(prepare_clip, extractors=extractors, options=self.options)
+            self._prepare = preparer
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -164,10 +164,10 @@ def _without_features(clip: PreparedClip) -> PreparedClip:
     return PreparedClip(None, None, clip.content, clip.duration_seconds, clip.audio, clip.problem)
 
 
-def _prepare_settings(extractors: tuple[object, object], options: BankOptions) -> None:
+def _start_preparing(preparer: ClipPreparer) -> None:
     torch.set_num_threads(1)
-    _settings[:] = [extractors, options]
+    _preparers[:] = [preparer]
 
 
 def _prepare_elsewhere(entry: StreamedClip) -> PreparedClip:
-    return prepare_clip(entry, *_settings)
+    return _preparers[0](entry)

@@ -30,6 +30,10 @@ _Duplicates = Annotated[
     bool, typer.Option("--keep-duplicates", help="Keep clips whose samples are those of an earlier one.")
 ]
 _NumProc = Annotated[int, typer.Option(metavar="N", help="Processes that decode; 1: threads of this process.")]
+_Features = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Keep features there, as training does: what is there is not decoded again."),
+]
 _Split = Annotated[str | None, typer.Option(metavar="NAME", help="One split of a dataset; all by default.")]
 
 
@@ -39,6 +43,7 @@ def build(  # noqa: PLR0913 - one argument an option
     audio_encoder: _Encoder,
     out: Annotated[str, typer.Option(metavar="DIR", help="Where the bank is saved.")],
     num_proc: _NumProc = 1,
+    feature_cache: _Features = None,
     split: _Split = None,
     strict: _Strict = False,
     keep_duplicates: _Duplicates = False,
@@ -54,7 +59,7 @@ def build(  # noqa: PLR0913 - one argument an option
     from audiobert.trainers.clip_opening import open_clips
 
     clips = open_clips(source, split)
-    options = BankOptions(strict, embed_audio, keep_duplicates, num_proc=num_proc)
+    options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
     built, report = build_bank(clips, load_bank_encoders(clap, audio_encoder), out, options)
     _print_report(out, len(built), report, as_json)
 
@@ -65,6 +70,7 @@ def add(  # noqa: PLR0913 - one argument an option
     clap: _Clap,
     audio_encoder: _Encoder,
     num_proc: _NumProc = 1,
+    feature_cache: _Features = None,
     split: _Split = None,
     strict: _Strict = False,
     keep_duplicates: _Duplicates = False,
@@ -80,7 +86,7 @@ def add(  # noqa: PLR0913 - one argument an option
     from audiobert.trainers.clip_opening import open_clips
 
     clips = open_clips(source, split)
-    options = BankOptions(strict, embed_audio, keep_duplicates, num_proc=num_proc)
+    options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
     built, report = add_clips(bank_folder, clips, load_bank_encoders(clap, audio_encoder), options)
     _print_report(bank_folder, len(built), report, as_json)
 

@@ -191,6 +191,27 @@ def test_broken_files_are_skipped_into_a_report(encoders, tmp_path):
         build_bank(silent, encoders, tmp_path / "none", options)
 
 
+def test_a_feature_cache_changes_nothing_and_is_shared_with_training(encoders, manifest, tmp_path):
+    plain, _ = build_bank(manifest, encoders, tmp_path / "plain")
+    cache = tmp_path / "features"
+    options = BankOptions(feature_cache=cache)
+    build_bank(manifest, encoders, tmp_path / "first", options)
+    source = read_clips(manifest)
+    training = AudioFeatureCache(cache, source.clips, encoders.audio_extractor, source.folder)
+    before = {file: file.stat().st_mtime_ns for file in cache.rglob("*.*")}
+    assert len(before) == 3 * 12
+    training.prepare()
+    build_bank(manifest, encoders, tmp_path / "second", options)
+    assert {file: file.stat().st_mtime_ns for file in cache.rglob("*.*")} == before
+    assert files(tmp_path / "plain") == files(tmp_path / "first") == files(tmp_path / "second")
+    kept = [file for file in before if file.suffix == ".npy" and np.load(file).ndim == 2]
+    for file in kept:
+        np.save(file, np.load(file) + 1)
+    changed, _ = build_bank(manifest, encoders, tmp_path / "third", options)
+    assert not torch.allclose(changed.values, plain.values, atol=1e-3), "what is kept is used"
+    assert torch.equal(changed.keys, plain.keys)
+
+
 def test_places_that_hold_something_else_are_left_alone(encoders, manifest, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
