@@ -18,6 +18,7 @@ from .evaluate import evaluate as evaluate_command
 from .evaluate_clap import evaluate_clap as evaluate_clap_command
 from .evaluate_detector import evaluate_detector as evaluate_detector_command
 from .fill_mask import fill_mask as fill_mask_command
+from .quickstart import quickstart as quickstart_command
 from .train import train as train_commands
 
 
@@ -59,6 +60,7 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
     )
 
 
+app.command("quickstart")(quickstart_command)
 app.add_typer(construct_commands, name="construct")
 app.add_typer(data_commands, name="data")
 app.command("evaluate")(evaluate_command)
