@@ -11,6 +11,9 @@ help:  ## print the targets
 
 setup: .venv/installed  ## make .venv with the pinned packages and this checkout
 
+demo: .venv/installed  ## make a hearing language model from nothing, offline, and show what hearing brings
+	$(BIN)/audiobert quickstart
+
 test: .venv/installed  ## run the tests
 	$(BIN)/pytest
 
@@ -30,7 +33,7 @@ $(BIN)/pip:
 # torch first and by itself, so that pip's own configuration decides which build of it is installed.
 .venv/installed: setup.py pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --constraint constraints.txt torch==2.13.0
-	$(BIN)/pip install --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[dev,starter]"
 	@touch $@
 
 $(GAUDI)/pip:
