@@ -122,7 +122,7 @@ def test_after_an_interruption_it_goes_on_with_the_step_that_was_not_done(langua
 
 def test_a_folder_of_another_run_or_of_something_else_is_refused(finished, language_model, tmp_path):
     output = finished[0]
-    with pytest.raises(AudioBertInputError, match="holds a quickstart with another seed.*--output"):
+    with pytest.raises(AudioBertInputError, match=r"holds a quickstart with another seed.*--output"):
         run_quickstart(recipe(output, language_model, seed=1))
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(AudioBertInputError, match=r"not of a quickstart.*--output"):
