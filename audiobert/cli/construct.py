@@ -5,6 +5,7 @@ import typer
 from .construct_categorize import construct_categorize
 from .construct_generate import construct_generate
 from .construct_pitch import construct_pitch
+from .construct_review import review
 from .construct_split import construct_split
 from .construct_wiki import construct_wiki
 
@@ -18,3 +19,4 @@ construct.command("generate")(construct_generate)
 construct.command("pitch")(construct_pitch)
 construct.command("split")(construct_split)
 construct.command("wiki")(construct_wiki)
+construct.add_typer(review, name="review")

@@ -28,6 +28,9 @@ def construct_split(  # noqa: PLR0913 - one argument an option
     blocked_answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of answers to drop, one a line, instead of our own.")
     ] = None,
+    drop: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rows to leave out, as 'construct review read' wrote them.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     name: Annotated[str | None, typer.Option(help="The benchmark's title, for its card.")] = None,
     licence: Annotated[str, typer.Option(help="The rows' licence, for the card.")] = "not recorded",
@@ -42,13 +45,15 @@ def construct_split(  # noqa: PLR0913 - one argument an option
     from audiobert.dataset_scripts.construction.filtering import FilterSettings, read_blocked_answers
     from audiobert.dataset_scripts.construction.jsonl import read_jsonl
 
+    dropped = frozenset(row["id"] for row in read_jsonl(drop, ("id",), may_be_empty=True)) if drop else frozenset()
+    filter_settings = FilterSettings(min_difference, read_blocked_answers(blocked_answers), similarity, dropped)
     needed = ("id", "task", "sentence", "answer", "spans")
     built = build_benchmark(
         out,
         [row for file in rows for row in read_jsonl(file, needed)],
         read_jsonl(pitches, ("id", "average_pitch_hz")) if pitches else None,
         read_jsonl(wiki / ROWS_FILE if wiki.is_dir() else wiki, needed) if wiki else (),
-        (FilterSettings(min_difference, read_blocked_answers(blocked_answers), similarity), seed),
+        (filter_settings, seed),
         BenchmarkFacts(name or out.name, licence),
     )
     sizes = benchmark_sizes(built.tasks)

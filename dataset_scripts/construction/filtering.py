@@ -33,11 +33,13 @@ class FilterSettings:
         min_difference (`float`): the relative difference of two pitches must be above it (the paper: 10 %).
         blocked_answers (`frozenset[str]`): answers that are dropped, in lower case, in the singular.
         near_duplicate_similarity (`float`): see `near_duplicate_rows`.
+        dropped (`frozenset[str]`): ids of rows to drop, as a review names them.
     """
 
     min_difference: float = 0.1
     blocked_answers: frozenset[str] = field(default_factory=lambda: read_blocked_answers())
     near_duplicate_similarity: float = NEAR_DUPLICATE_SIMILARITY
+    dropped: frozenset[str] = frozenset()
 
     def __post_init__(self):
         if not self.min_difference >= 0:
@@ -152,6 +154,7 @@ def _fault(row: dict, settings: FilterSettings) -> dict | None:
     masks, places = sentence.count(MASK_TOKEN), [locate_span(sentence, span) for span in spans]
     text = sentence.replace(MASK_TOKEN, " ")
     checks = (
+        (row["id"] in settings.dropped, "dropped in a review", None),
         (masks != 1, "not exactly one [MASK]", f"{masks}"),
         (not answer, "the answer is blank", None),
         (len(spans) != _SPANS_OF_TASKS[row["task"]], "wrong number of spans", f"{len(spans)}"),

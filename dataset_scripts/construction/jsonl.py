@@ -11,7 +11,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 __all__ = ["read_jsonl", "write_jsonl"]
 
 
-def read_jsonl(path: str | Path, required: Sequence[str] = ()) -> list[dict]:
+def read_jsonl(path: str | Path, required: Sequence[str] = (), may_be_empty: bool = False) -> list[dict]:
     """Return the objects of a JSON Lines file, in its order; blank lines are left out.
 
     Args:
@@ -19,6 +19,8 @@ def read_jsonl(path: str | Path, required: Sequence[str] = ()) -> list[dict]:
             A UTF-8 file with one JSON object a line.
         required (`Sequence[str]`, *optional*):
             Fields that every object must have.
+        may_be_empty (`bool`, *optional*, defaults to False):
+            Return no rows for a file without any, instead of refusing it.
 
     Raises:
         AudioBertInputError: the file is missing, unreadable or empty, or a line (named by its number) is not UTF-8,
@@ -28,7 +30,7 @@ def read_jsonl(path: str | Path, required: Sequence[str] = ()) -> list[dict]:
     for number, line in enumerate(_content(path).split(b"\n"), 1):
         if line.strip():
             rows.append(_parsed(line, f"'{path}', line {number}", required))
-    if not rows:
+    if not rows and not may_be_empty:
         raise AudioBertInputError(f"'{path}' is empty. Run the step that writes it again, or give another file.")
     return rows
 

@@ -1,5 +1,6 @@
 """`audiobert construct pitch` and `split`: from clips to a folder that `audiobert evaluate` takes."""
 
+import csv
 import inspect
 import json
 
@@ -172,3 +173,30 @@ def test_wiki_sets_are_evaluated_by_themselves_and_as_a_split(rows_file, tmp_pat
     bench = ("--pitches", tmp_path / "pitches.jsonl", "--wiki", tmp_path / "wiki", "--out", tmp_path / "bench")
     split = run("construct", "split", rows_file, *bench, "--json")
     assert json.loads(split.stdout)["rows"][PITCH] == {"train": 21, "validation": 3, "test": 6, "wiki": 1}
+
+
+def test_a_review_is_drawn_read_back_and_its_rejects_dropped(rows_file, tmp_path):
+    split = ("construct", "split", rows_file, "--pitches", tmp_path / "pitches.jsonl", "--out", tmp_path / "bench")
+    assert run(*split).exit_code == 0
+    review = tmp_path / "review"
+    draw = ("construct", "review", "draw", tmp_path / "bench", "--annotator", "ada", "--annotator", "ben")
+    drawn = json.loads(run(*draw, "--items", 10, "--out", review, "--json").stdout)
+    assert drawn["items"] == 20
+    assert drawn["sheets"] == [str(review / f"sheet-{name}.csv") for name in ("ada", "ben")]
+    bad = read_jsonl(review / "items.jsonl")[0]["id"]
+    for name in ("ada", "ben"):
+        sheet = review / f"sheet-{name}.csv"
+        with sheet.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        with sheet.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, rows[0])
+            writer.writeheader()
+            writer.writerows(row | {"accuracy": 0 if row["id"] == bad else 100, "fluency": 3} for row in rows)
+    read = run("construct", "review", "read", review, "--drop", tmp_path / "drop.jsonl")
+    assert read.exit_code == 0, read.output
+    assert f"| {ANIMAL} | 10 | 2 | 90.00 | 3.00 | 1.000 | not defined |" in read.stdout
+    assert f"{bad}: accuracy below 50" in read.stdout
+    again = run(*split, "--drop", tmp_path / "drop.jsonl", "--json")
+    assert json.loads(again.stdout)["rejected"] == {"dropped in a review": 1}
+    (review / "sheet-ada.csv").write_text("id,annotator,accuracy\n1,ada,100\n")
+    assert "no column 'fluency'" in reason_of(run("construct", "review", "read", review))
