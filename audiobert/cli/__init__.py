@@ -18,6 +18,7 @@ from .evaluate import evaluate as evaluate_command
 from .evaluate_clap import evaluate_clap as evaluate_clap_command
 from .evaluate_detector import evaluate_detector as evaluate_detector_command
 from .fill_mask import fill_mask as fill_mask_command
+from .next_steps import add_next_steps
 from .quickstart import quickstart as quickstart_command
 from .train import train as train_commands
 
@@ -43,10 +44,14 @@ class _ReportingGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+_START, _MEASURE, _MAKE = "Start here", "Measure", "Make your own"
+
 app = typer.Typer(
     name="audiobert",
     cls=_ReportingGroup,
     help="Give masked language models auditory knowledge, and measure it on AuditoryBench.",
+    epilog="New here? 'audiobert quickstart' makes a model that hears, here and offline; 'audiobert evaluate MODEL' "
+    "measures any language model. Every command's --help shows an example and what comes next.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -60,18 +65,19 @@ def configure(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log w
     )
 
 
-app.command("quickstart")(quickstart_command)
-app.add_typer(construct_commands, name="construct")
-app.add_typer(data_commands, name="data")
-app.command("evaluate")(evaluate_command)
-app.command("evaluate clap")(evaluate_clap_command)
-app.command("evaluate detector")(evaluate_detector_command)
-app.command("convert-clap")(convert_clap_command)
-app.command("fill-mask")(fill_mask_command)
-app.command("demo")(demo_command)
-app.command("doctor")(doctor_command)
-app.add_typer(bank_commands, name="bank")
-app.add_typer(train_commands, name="train")
+app.command("quickstart", rich_help_panel=_START)(quickstart_command)
+app.command("fill-mask", rich_help_panel=_START)(fill_mask_command)
+app.command("demo", rich_help_panel=_START)(demo_command)
+app.command("doctor", rich_help_panel=_START)(doctor_command)
+app.command("evaluate", rich_help_panel=_MEASURE)(evaluate_command)
+app.command("evaluate clap", rich_help_panel=_MEASURE)(evaluate_clap_command)
+app.command("evaluate detector", rich_help_panel=_MEASURE)(evaluate_detector_command)
+app.add_typer(data_commands, name="data", rich_help_panel=_MEASURE)
+app.add_typer(bank_commands, name="bank", rich_help_panel=_MAKE)
+app.add_typer(train_commands, name="train", rich_help_panel=_MAKE)
+app.command("convert-clap", rich_help_panel=_MAKE)(convert_clap_command)
+app.add_typer(construct_commands, name="construct", rich_help_panel=_MAKE)
+add_next_steps(app)
 
 
 def main() -> None:

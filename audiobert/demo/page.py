@@ -65,7 +65,11 @@ def demo_page(listener: Listener) -> gr.Blocks:
         with gr.Accordion("Let it hear a sound of your own", open=False, elem_id="own"):
             place = gr.Dropdown([], label="Heard at the word", elem_id="own-place", interactive=True)
             own = gr.Audio(
-                sources=["upload", "microphone"], type="filepath", label="0.1 s to 10 minutes", elem_id="own-sound"
+                sources=["upload", "microphone"],
+                type="filepath",
+                label="0.1 s to 10 minutes",
+                editable=False,  # what is cut there would not be heard
+                elem_id="own-sound",
             )
 
         def ask(text: str, hearing: bool) -> list:

@@ -7,27 +7,34 @@ from command_lines import leaves, parse
 from typer.testing import CliRunner
 
 from audiobert.cli import app
+from audiobert.cli.next_steps import NEXT_STEPS
 
 
 COMMANDS = leaves()
 
 
-def lines(name: str, word: str) -> list[str]:
-    """The command lines behind "Example:" or "Then:" in a command's help."""
-    return re.findall(rf"^\s*{word}: (audiobert .+)$", COMMANDS[name].help, re.M)
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_commands_help_shows_an_example_of_it_that_parses(name):
-    examples = lines(name, "Example")
+    examples = re.findall(r"^\s*Example: (audiobert .+)$", COMMANDS[name].help, re.M)
     assert examples, f"'audiobert {name} --help' shows no 'Example: audiobert {name} ...'"
     for example in examples:
         assert parse(example)[0] == name
-    for following in lines(name, "Then"):
-        parse(following)
     shown = CliRunner().invoke(app, [*name.split(), "--help"])
     assert shown.exit_code == 0
     assert f"Example: audiobert {name}" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_ends_with_what_comes_next(name):
+    following = COMMANDS[name].epilog.removeprefix("Next: ")
+    if not following.endswith("--help"):
+        parse(following)
+    shown = " ".join(CliRunner().invoke(app, [*name.split(), "--help"]).stdout.split())
+    assert shown.endswith(f"Next: {' '.join(following.split())}")
+
+
+def test_every_next_step_belongs_to_a_command():
+    assert set(NEXT_STEPS) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", ["audiobert fill-maks x y", "audiobert fill-mask m t --topk 3", "audiobert bank"])
