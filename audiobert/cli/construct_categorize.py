@@ -34,8 +34,10 @@ def construct_categorize(  # noqa: PLR0913 - one argument an option
     retry_failed: options.Retry = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Give each clip a category such as animal/dog/pomeranian, by a language model. Interrupted, the same command
-    goes on, and asks nothing twice.
+    """Give each clip a category such as animal/dog/pomeranian, by a language model.
+
+    Interrupted, the same command goes on, and asks nothing twice. Beside the file that is written stand what became no
+    row, with its reason, a report, and a folder with all answers.
 
     Example: audiobert construct categorize clips/manifest.csv --base-url http://localhost:8000/v1 --out clips.jsonl
     """

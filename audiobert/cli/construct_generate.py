@@ -34,7 +34,8 @@ def construct_generate(  # noqa: PLR0913 - one argument an option
     as_json: options.AsJson = False,
 ) -> None:
     """Let a language model write sentences with one mask: on animals' sounds, and on which of two sounds is higher.
-    Interrupted, the same command goes on, and asks nothing twice.
+
+    Interrupted, the same command goes on, and asks nothing twice. Give 'construct split' the file that is written.
 
     Example: audiobert construct generate clips.jsonl --base-url http://localhost:8000/v1 --out candidates.jsonl
     """
