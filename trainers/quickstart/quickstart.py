@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from ..provenance import versions
 from ..recipe import load_recipe
 from ..starter import build_starter_model, starter_folder
 from .measuring import answer_sentences, measure
+from .precision import speed_settings
 from .report import write_report
 
 
@@ -102,7 +103,7 @@ def run_quickstart(recipe: QuickstartRecipe, tell: Callable[[str], None] = logge
     root = Path(recipe.output_dir)
     if recipe.language_model is None:
         starter_folder()  # what is not installed is said before anything is written
-    _check_output(recipe, root)
+    recipe = _start(recipe, root)
     steps = _Steps(tell)
     _make_sample(recipe, root, steps)
     language_model = _language_model(recipe, root, steps)
@@ -250,8 +251,11 @@ def _text_model(language_model: str, root: Path, steps: _Steps) -> str:
     return _language_model(QuickstartRecipe(), root, steps)
 
 
-def _check_output(recipe: QuickstartRecipe, folder: Path) -> None:
-    """Refuse a folder that holds something else, and note what this run is."""
+def _start(recipe: QuickstartRecipe, folder: Path) -> QuickstartRecipe:
+    """Return the recipe with what makes training fast here; refuse a folder that holds something else.
+
+    What is fast is noted with the run, or a run that goes on could be told otherwise by a busy machine.
+    """
     settings = {
         "seed": recipe.seed,
         "language_model": recipe.language_model,
@@ -268,10 +272,15 @@ def _check_output(recipe: QuickstartRecipe, folder: Path) -> None:
                 f"'{folder}' holds a quickstart with another {' and '.join(differing)}; give another folder with "
                 f"--output, or remove it."
             )
+        speed = before["speed"]
     elif folder.is_dir() and any(folder.iterdir()):
         raise AudioBertInputError(
             f"'{folder}' holds files that are not of a quickstart; give another folder, --output DIR."
         )
     else:
+        speed = speed_settings()
+        logger.info("training in %s", "bfloat16" if speed else "float32")
         with staged_file(noted) as temporary:
-            temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps({**settings, "speed": speed}, indent=2) + "\n", encoding="utf-8")
+    kinds = (DetectorRecipe.kind, ClapRecipe.kind, AudioEncoderRecipe.kind, AudioBertRecipe.kind)
+    return replace(recipe, overrides={kind: [*speed, *recipe.overrides.get(kind, [])] for kind in kinds})
