@@ -24,8 +24,9 @@ _SERVED = {"index_type": "HNSW", "M": 16, "efConstruction": 100}
 # takes minutes to build, would save next to nothing.
 _EMBEDDED = {"index_type": "FLAT"}
 _SENT_AT_ONCE = 2000
+_ASKED_AT_ONCE = 256
 _CONNECTION_SECONDS = 10
-_ANSWER_SECONDS = 60
+_ANSWER_SECONDS = 300
 # pymilvus 3.0 asks every 10 s whether the server is still there, for which servers with gRPC's own settings, the
 # embedded one among them, hang up on it.
 _CONNECTION_OPTIONS = {"grpc.keepalive_time_ms": 600_000}
@@ -117,13 +118,15 @@ class MilvusIndex:
         """
         count = min(count, _MOST_RESULTS)
         search = {"metric_type": "IP", "params": {"ef": min(max(effort, count), _MOST_EFFORT)}}
+        answers = []
         with self._errors():
-            try:
-                answers = self._search(queries, count, search)
-            except _milvus_errors():
-                # Whoever else had the embedded collection open has closed it, or the server was started anew.
-                self.close()
-                answers = self._search(queries, count, search)
+            for part in queries.split(_ASKED_AT_ONCE):
+                try:
+                    answers += self._search(part, count, search)
+                except _milvus_errors():
+                    # Whoever else had the embedded collection open has closed it, or the server was started anew.
+                    self.close()
+                    answers += self._search(part, count, search)
         found = torch.full((len(queries), count), -1, dtype=torch.long)
         for row, hits in enumerate(answers):
             ids = [hit["id"] for hit in hits]
