@@ -33,6 +33,16 @@ def open_clips(
     Raises:
         AudioBertInputError: there is no such source, it holds no clip, or the Hub cannot be reached.
     """
+    stream = _open(source, split, config)
+    if (split or config) and not isinstance(stream, DatasetClips):
+        raise AudioBertInputError(
+            f"'{stream.name}' has no splits or configurations, only datasets in Parquet and the like have: name the "
+            f"files that are meant instead of a split."
+        )
+    return stream
+
+
+def _open(source: str | os.PathLike | ClipSource | ClipStream, split: str | None, config: str | None) -> ClipStream:
     if isinstance(source, ClipStream):
         return source
     if isinstance(source, ClipSource):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from tiny_sounds import RATE, noise, tone, write_clips, write_manifest
+from tiny_tars import write_tar, write_tars
 from typer.testing import CliRunner
 
 from audiobert.cli import app
@@ -115,6 +116,29 @@ def test_8_khz_and_stereo_files_and_a_folder_without_a_manifest_are_taken(parts,
     stored = AudioBank.load(tmp_path / "bank")
     assert stored.clip(0)["id"] == "low"
     assert stored.clips["audio"][0].as_py() == (tmp_path / "clips" / "low.wav").read_bytes()
+
+
+def test_tars_become_a_bank_whose_clips_come_and_go_and_what_was_done_is_printed(parts, tmp_path):
+    write_tars(tmp_path / "set")
+    built = build(f"{tmp_path}/set/{{0..1}}.tar", parts, tmp_path / "bank", "--json")
+    assert built.exit_code == 0, built.output
+    report = json.loads(built.stdout)
+    assert (report["clips"], report["added"], report["skipped"], report["duplicates"]) == (6, 6, [], [])
+    assert 0 < report["speed"]["encoder_share"] < 1
+    assert report["speed"]["real_time_factor"] > 0
+    removed = run("bank", "remove", tmp_path / "bank", "0/1", "1/0", "--json")
+    assert json.loads(removed.stdout)["clips"] == 4
+    encoders = ["--clap", parts.clap, "--audio-encoder", parts.audio_encoder]
+    assert "has a clip '0/0' already" in reason_of(run("bank", "add", tmp_path / "bank", tmp_path / "set", *encoders))
+    write_tar(tmp_path / "more.tar", [("x.wav", tone()), ("x.json", {"text": "a hum"}), ("y.wav", b"")])
+    added = run("bank", "add", tmp_path / "bank", tmp_path / "more.tar", *encoders)
+    assert added.exit_code == 0, added.output
+    assert "5 clips, 1 of them new; 1 skipped, 0 copies" in added.stdout
+    assert "of the processor's time in the encoders" in added.stdout
+    assert AudioBank.load(tmp_path / "bank").clips["id"].to_pylist() == ["0/0", "0/2", "1/1", "1/2", "more/x"]
+    assert "no tar" in reason_of(build(f"{tmp_path}/set/{{0..2}}.tar", parts, tmp_path / "none"))
+    assert "could not be reached" in reason_of(build("nobody/nothing", parts, tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
 
 
 def test_wrong_manifests_and_places_are_one_line_each(parts, tmp_path):

@@ -1,6 +1,7 @@
 """Banks that are built by processes that are killed, or by several at once: the same bytes."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -10,14 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from bank_files import files_of
-from tiny_sounds import write_clips
-from tiny_tars import write_tars
+from tiny_sounds import noise, write_clips
+from tiny_tars import sound_bytes, write_tars
 
 from audiobert.modeling_audiobert.audio_bank import AudioBank
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.bank_building import add_clips, build_bank, remove_clips
 from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders
-from audiobert.trainers.clip_sources import ClipSource, read_clips
+from audiobert.trainers.clip_sources import Clip, ClipSource, read_clips
+from audiobert.trainers.clip_streams import ClipShard, ClipStream, StreamedClip
 
 
 OPTIONS = BankOptions(chunk_size=2)
@@ -130,6 +132,50 @@ def test_a_bank_that_is_being_built_is_left_to_that_process(encoders, tmp_path):
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     assert len(build_bank(manifest, encoders, tmp_path / "bank")[0]) == 6
+
+
+class Counted(ClipStream):
+    """A long stream of sounds as bytes, that notes how many were handed over."""
+
+    def __init__(self, count: int):
+        self.name = "counted"
+        self.count = count
+        self.drawn = 0
+
+    def shards(self):
+        return [ClipShard("one", "1", self._walk)]
+
+    def _walk(self):
+        for number in range(self.count):
+            self.drawn += 1
+            yield StreamedClip(Clip(f"clip-{number}", f"{number}.wav"), sound_bytes(noise(0.12, number), "wav"))
+
+
+def test_a_source_is_read_as_it_is_needed(encoders, tmp_path):
+    stream, ahead = Counted(120), []
+    hook = encoders.audio_encoder.register_forward_pre_hook(
+        lambda module, inputs: ahead.append(stream.drawn - len(ahead))
+    )
+    bank, _ = build_bank(stream, encoders, tmp_path / "bank", BankOptions(chunk_size=4))
+    hook.remove()
+    assert len(bank) == len(ahead) == 120
+    assert max(ahead) <= 40, "clips in memory at a time do not grow with the source"
+
+
+def test_a_full_disk_and_a_place_that_is_none_are_one_error_and_lose_nothing(encoders, tmp_path):
+    manifest = write_clips(tmp_path / "clips", 1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AudioBertInputError, match=r"cannot write '.*file.*': a part of that path is a file"):
+        build_bank(manifest, encoders, tmp_path / "file" / "bank")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(AudioBertInputError, match=r"cannot write '.*chunk-.*': a file may not grow that large"):
+            build_bank(manifest, encoders, tmp_path / "bank")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "bank").exists()
+    assert len(build_bank(manifest, encoders, tmp_path / "bank")[0]) == 3
 
 
 def test_processes_that_decode_change_nothing(encoders, tmp_path):

@@ -69,6 +69,8 @@ def test_a_missing_tar_and_a_pattern_without_any_are_refused(tmp_path):
         open_clips(f"{tmp_path}/set/x*.tar")
     with pytest.raises(AudioBertInputError, match=r"there is no tar '.*none.tar'"):
         open_clips(tmp_path / "none.tar")
+    with pytest.raises(AudioBertInputError, match="has no splits or configurations"):
+        open_clips(tmp_path / "set", split="train")
     (tmp_path / "set" / "loose.wav").write_bytes(sound_bytes(tone(), "wav"))
     with pytest.raises(AudioBertInputError, match="holds audio files and tar files"):
         open_clips(tmp_path / "set")
