@@ -25,6 +25,7 @@ NEXT_STEPS = {
     "evaluate": 'audiobert fill-mask runs/audiobert "meow is the sound a [MASK] makes."',
     "evaluate clap": "audiobert bank build clips --clap runs/clap --audio-encoder runs/audio_encoder --out bank",
     "fill-mask": "audiobert demo runs/audiobert",
+    "quickstart": "audiobert demo runs/quickstart/audiobert --audio-dir runs/quickstart/clips",
     "train audio-encoder": "audiobert bank build clips --clap runs/clap --audio-encoder runs/audio_encoder --out bank",
     "train audiobert": "audiobert evaluate runs/audiobert --data-dir auditorybench --split validation",
     "train clap": "audiobert bank build clips --clap runs/clap --audio-encoder runs/audio_encoder --out bank",

@@ -77,9 +77,10 @@ def check(snippet: Snippet) -> None:
 
 def check_command(line: str) -> None:
     """Check one shell line: a command of ours with its options and recipe settings, or one that we know of."""
-    words = shlex.split(re.sub(r"^(\w+=\S+ )+", "", line))
+    line = re.sub(r"^(\w+=\S+ )+", "", line).removeprefix(".venv/bin/")
+    words = shlex.split(line)
     checks = {"audiobert": _check_ours, "make": _check_make, "pip": _check_pip, "python": _check_script}
-    known = ("git", "cd", "hf", "gaudirun", "export", "accelerate", "torchrun", "curl", "apt-get", ".venv/bin/pytest")
+    known = ("git", "cd", "hf", "gaudirun", "export", "accelerate", "torchrun", "curl", "apt-get", "pytest")
     if words[0] in checks:
         checks[words[0]](line if words[0] == "audiobert" else words)
     else:
