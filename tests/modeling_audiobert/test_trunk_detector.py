@@ -185,12 +185,12 @@ def test_a_probe_sees_its_window_and_no_further():
 
 def test_attention_sees_the_whole_row_but_no_padding():
     torch.manual_seed(0)
-    config = TrunkDetectorConfig(hidden_size=12, width=8, attention_layers=2, num_attention_heads=2)
+    config = TrunkDetectorConfig(hidden_size=12, width=8, window=3, attention_layers=2, num_attention_heads=2)
     probe = TrunkDetector(config).eval()
     hidden, mask = torch.randn(2, 9, 12), torch.ones(2, 9, dtype=torch.long)
     mask[1, 6:] = 0
     changed = hidden.clone()
-    changed[:, 7] = torch.randn(12)
+    changed[:, 6] = torch.randn(12)  # beside the last token that is read of the second row
     with torch.no_grad():
         one, other = probe(hidden, mask).logits, probe(changed, mask).logits
         alone = probe(hidden[1:, :6]).logits
