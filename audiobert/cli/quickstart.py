@@ -31,10 +31,13 @@ def quickstart(
     """
     from transformers.utils import logging as transformers_logging
 
-    from audiobert.trainers.quickstart import QuickstartRecipe, run_quickstart
+    from audiobert.trainers.quickstart import RECIPE, QuickstartRecipe, run_quickstart
+    from audiobert.trainers.recipe import load_recipe
 
     transformers_logging.set_verbosity_error()  # it reports every part that starts from a language model
-    recipe = QuickstartRecipe(output_dir=output, seed=seed, language_model=language_model)
+    chosen = [f"output_dir={output}", f"seed={seed}"]
+    chosen += [f"language_model={language_model}"] if language_model else []
+    recipe = load_recipe(QuickstartRecipe, RECIPE, chosen)
     with redirect_stdout(sys.stderr):  # where the Trainer prints its log lines
         results = run_quickstart(recipe, lambda sentence: print(f"\n{sentence}", file=sys.stderr))
     print(json.dumps(results, indent=2, ensure_ascii=False)) if as_json else _show(results)

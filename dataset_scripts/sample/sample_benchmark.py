@@ -16,16 +16,18 @@ from audiobert.dataset_scripts.construction.filtering import FilterSettings, fil
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .ordinary_sentences import ordinary_sentences
 from .sample_bank import clips_of
 from .sentences import call_rows, pitch_rows
 from .sound_sources import CALLS, PITCHES, SoundSource
 
 
-__all__ = ["FACTS_FILE", "SampleSize", "measure_sources", "write_sample_benchmark"]
+__all__ = ["FACTS_FILE", "ORDINARY_FILE", "SampleSize", "measure_sources", "write_sample_benchmark"]
 
 logger = logging.getLogger(__name__)
 
 FACTS_FILE = "sample.json"
+ORDINARY_FILE = "ordinary.txt"
 _SPLITS = {"train": 0.8, "validation": 0.07, "test": 0.13}
 
 
@@ -38,6 +40,7 @@ class SampleSize:
         unseen (`int`): invented calls, and as many invented instruments.
         variants (`int`): clips of each.
         pairs (`int`), unseen_pairs (`int`): of instruments to compare; each gives two rows.
+        ordinary (`int`): sentences in which nothing sounds, at most some 50,000; the detector needs at least three.
     """
 
     calls: int = 32
@@ -46,6 +49,7 @@ class SampleSize:
     variants: int = 6
     pairs: int = 1000
     unseen_pairs: int = 150
+    ordinary: int = 600
 
 
 def measure_sources(
@@ -91,7 +95,8 @@ def write_sample_benchmark(
             expected answer the measurement contradicts are left out.
 
     Returns:
-        `Path`: the folder; besides the CSV files it holds `sample.json`: counts, and what was left out for what.
+        `Path`: the folder; besides the CSV files it holds `sample.json` (counts, and what was left out for what) and
+        `ordinary.txt` (sentences in which nothing sounds, for the span detector).
 
     Raises:
         AudioBertInputError: no row is left in a split, or the folder cannot be written to.
@@ -117,6 +122,8 @@ def write_sample_benchmark(
                 _write_split(stage / "dataset", task, split, kept)
                 facts["rows"].setdefault(task, {})[split] = len(kept)
             facts["left_out"][split] = filtered.reasons
+        ordinary = ordinary_sentences(size.ordinary, seed)
+        (stage / ORDINARY_FILE).write_text("\n".join(ordinary) + "\n", encoding="utf-8")
         (stage / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return Path(folder)
 

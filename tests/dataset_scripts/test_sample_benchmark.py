@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.dataset_scripts.sample.ordinary_sentences import ordinary_sentences
 from audiobert.dataset_scripts.sample.sample_bank import BANK_MANIFEST, ENCODER_MANIFEST, clips_of, write_sample_clips
 from audiobert.dataset_scripts.sample.sample_benchmark import SampleSize, measure_sources, write_sample_benchmark
 from audiobert.dataset_scripts.sample.sentences import call_rows, pitch_rows
@@ -17,7 +18,7 @@ from audiobert.dataset_scripts.sample.sound_sources import CALLS, PITCHES, sampl
 from audiobert.modeling_audiobert import AudioBertInputError
 
 
-SIZE = SampleSize(calls=4, pitches=8, unseen=3, variants=2, pairs=28, unseen_pairs=3)
+SIZE = SampleSize(calls=4, pitches=8, unseen=3, variants=2, pairs=28, unseen_pairs=3, ordinary=30)
 SPLITS = ("train", "validation", "test", "wiki")
 
 
@@ -145,3 +146,11 @@ def test_a_sample_too_small_for_its_splits_is_refused_with_a_way_out(sources, pi
     with pytest.raises(AudioBertInputError, match=r"no row of sound_pitch_comparison .* larger sample"):
         write_sample_benchmark(tmp_path / "benchmark", sources, pitches, SampleSize(pairs=1))
     assert not (tmp_path / "benchmark").exists()
+
+
+def test_ordinary_sentences_are_all_different_and_name_no_call_and_no_instrument(sources, benchmark):
+    lines = (benchmark / "ordinary.txt").read_text(encoding="utf-8").splitlines()
+    assert len(set(lines)) == len(lines) == SIZE.ordinary
+    names = {source.name.lower() for source in sample_sources()}
+    assert not any(set(re.findall(r"[a-z-]+", line.lower())) & names for line in ordinary_sentences(3000))
+    assert ordinary_sentences(3000) == ordinary_sentences(3000)

@@ -1,6 +1,6 @@
 """The quickstart: from nothing to a hearing language model, measured, on sounds and sentences made on the spot."""
 
-from .quickstart import QuickstartRecipe, run_quickstart
+from .quickstart import RECIPE, QuickstartRecipe, run_quickstart
 
 
-__all__ = ["QuickstartRecipe", "run_quickstart"]
+__all__ = ["RECIPE", "QuickstartRecipe", "run_quickstart"]

@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 from transformers import AutoConfig
 
 from audiobert.dataset_scripts.sample.sample_bank import BANK_MANIFEST, ENCODER_MANIFEST, write_sample_clips
-from audiobert.dataset_scripts.sample.sample_benchmark import SampleSize, measure_sources, write_sample_benchmark
+from audiobert.dataset_scripts.sample.sample_benchmark import (
+    ORDINARY_FILE,
+    SampleSize,
+    measure_sources,
+    write_sample_benchmark,
+)
 from audiobert.dataset_scripts.sample.sound_sources import sample_sources
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
@@ -172,6 +177,7 @@ def _train_parts(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_m
             root / "detector",
             data_dir=root / "benchmark",
             language_model=language_model,
+            **_ordinary_text(recipe, root),
         ),
     )
     steps(
@@ -242,6 +248,14 @@ def _part(recipe: QuickstartRecipe, recipe_class: type, **settings: Any) -> Any:
     lines = [f"{key}={value}" for key, value in settings.items()]
     lines += [f"seeds=[{recipe.seed}]", *recipe.overrides.get(recipe_class.kind, [])]
     return load_recipe(recipe_class, recipe.recipe, lines)
+
+
+def _ordinary_text(recipe: QuickstartRecipe, root: Path) -> dict[str, Any]:
+    """Return the detector's settings of text that is not about sounds: a sixth each to measure and to choose by."""
+    sixth = recipe.sample.ordinary // 6
+    lines = {"measure": sixth, "choose": sixth, "train": recipe.sample.ordinary - 2 * sixth}
+    counts = {f"ordinary_text.{name}_lines": count for name, count in lines.items()}
+    return {"ordinary_text.path": root / "benchmark" / ORDINARY_FILE, **counts}
 
 
 def _text_model(language_model: str, root: Path, steps: _Steps) -> str:
