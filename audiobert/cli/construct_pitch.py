@@ -34,11 +34,14 @@ def construct_pitch(  # noqa: PLR0913 - one argument an option
     Interrupted, the same command goes on.
 
     Example: audiobert construct pitch clips/manifest.csv --out built/pitches.jsonl
+    Then: audiobert construct generate built/clips.jsonl --pitches built/pitches.jsonl --out built/rows.jsonl
     """
     from audiobert.dataset_scripts.construction.clip_pitches import PitchSettings, measure_clips
     from audiobert.dataset_scripts.construction.jsonl import write_jsonl
     from audiobert.trainers.audio_loading import load_audio
+    from audiobert.trainers.evaluation import check_results_path
 
+    check_results_path(out)
     settings = PitchSettings(estimator, fmin, fmax)
     rows, folder = _read(clips)
     cache = cache or out.parent / "cache" / "pitch"

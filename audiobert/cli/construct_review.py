@@ -34,6 +34,7 @@ def draw(  # noqa: PLR0913 - one argument an option
     Accuracy is from 0 (false) to 100 (true), fluency from 1 (broken) to 3 (good).
 
     Example: audiobert construct review draw my-bench --annotator ada --annotator ben --out review
+    Then: audiobert construct review read review
     """
     from audiobert.dataset_scripts.auditorybench import load_both_tasks
     from audiobert.dataset_scripts.construction.review_draw import PAGE_FILE, draw_items, write_review
@@ -63,6 +64,7 @@ def read(
     """Print Table IV from the annotators' sheets: accuracy, fluency, Krippendorff's alpha, and rows to drop.
 
     Example: audiobert construct review read review --drop drop.jsonl
+    Then: audiobert construct split rows.jsonl --pitches pitches.jsonl --drop drop.jsonl --out my-bench
     """
     from audiobert.dataset_scripts.construction.jsonl import write_jsonl
     from audiobert.dataset_scripts.construction.review_results import judge_review, read_sheets, review_table

@@ -39,6 +39,7 @@ def construct_split(  # noqa: PLR0913 - one argument an option
     """Filter generated rows, split them 70/10/20 without leaks, and write Parquet files with a dataset card.
 
     Example: audiobert construct split rows.jsonl --pitches pitches.jsonl --wiki wiki --out my-bench
+    Then: audiobert evaluate google-bert/bert-base-uncased --data-dir my-bench --split test
     """
     from audiobert.dataset_scripts.auditorybench.statistics import benchmark_sizes, sizes_table
     from audiobert.dataset_scripts.construction.benchmark import ROWS_FILE, BenchmarkFacts, build_benchmark

@@ -32,6 +32,19 @@ class CsvTable:
         """Return how an error message names the row at `index`: the file, the row counted from 1, the line."""
         return f"'{self.name}', row {index + 1} (line {self.lines[index]})"
 
+    def filled(self, index: int, column: str) -> str:
+        """Return the text of a field that no row can do without, without white space around it.
+
+        Raises:
+            AudioBertInputError: there is nothing in it.
+        """
+        text = self.rows[index][column].strip()
+        if not text:
+            raise AudioBertInputError(
+                f"{self.place(index)} has nothing in column '{column}'. Fill it in, or drop the row."
+            )
+        return text
+
 
 def parse_csv(content: bytes, name: str, required: Sequence[str] = ()) -> CsvTable:
     """Return the table that the bytes of a CSV file hold.

@@ -97,8 +97,8 @@ def _animal_fields(table: CsvTable) -> Iterator[dict]:
     letters = CHOICE_COLUMNS[:-1]
     for index, row in enumerate(table.rows):
         fields = {
-            "sentence": _filled(table, index, "sentence"),
-            "answer": _filled(table, index, "animal"),
+            "sentence": table.filled(index, "sentence"),
+            "answer": table.filled(index, "animal"),
             "span_texts": [row["description"]],
         }
         if with_choices:
@@ -112,9 +112,9 @@ def _animal_fields(table: CsvTable) -> Iterator[dict]:
 def _pitch_fields(table: CsvTable) -> Iterator[dict]:
     measured = set(MEASURED_COLUMNS) <= set(table.columns)
     for index, row in enumerate(table.rows):
-        answer = _filled(table, index, "answer")
+        answer = table.filled(index, "answer")
         fields = {
-            "sentence": _filled(table, index, "sentence"),
+            "sentence": table.filled(index, "sentence"),
             "answer": answer,
             "span_texts": [row["span1"], row["span2"]],
             "choices": list(PITCH_CHOICES),
@@ -124,16 +124,6 @@ def _pitch_fields(table: CsvTable) -> Iterator[dict]:
             fields["freesound_ids"] = [_freesound_id(table, index, column) for column in ("id_1", "id_2")]
             fields["average_pitch_hz"] = [_hertz(table, index, column) for column in ("avg_pitch_1", "avg_pitch_2")]
         yield fields
-
-
-def _filled(table: CsvTable, index: int, column: str) -> str:
-    """The text of a field that no row can do without."""
-    text = table.rows[index][column].strip()
-    if not text:
-        raise AudioBertInputError(
-            f"{table.place(index)} has nothing in column '{column}'. Fill it in, or drop the row."
-        )
-    return text
 
 
 def _freesound_id(table: CsvTable, index: int, column: str) -> int:

@@ -202,7 +202,7 @@ def _read_entry(path: Path) -> dict | None:
     """Return what the cache holds; None where it holds nothing, or not what was written there."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):
         logger.warning("%s is not a kept measurement; measuring again", path)

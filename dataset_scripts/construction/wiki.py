@@ -81,7 +81,7 @@ def read_calls(tables: Sequence[str | Path] = ()) -> list[CallFact]:
     facts = []
     for table, source in _tables(tables, _CALL_TABLES, ("animal", "call")):
         for index, row in enumerate(table.rows):
-            animal, call = (_filled(table, index, column) for column in ("animal", "call"))
+            animal, call = (table.filled(index, column) for column in ("animal", "call"))
             facts.append(CallFact(animal, call, row.get("kind", "").strip(), source))
     return facts
 
@@ -100,7 +100,7 @@ def read_ranges(tables: Sequence[str | Path] = ()) -> list[RangeFact]:
     facts: dict[str, RangeFact] = {}
     for table, source in _tables(tables, _RANGE_TABLES, ("name", "lowest", "highest", "unit")):
         for index, row in enumerate(table.rows):
-            name = _filled(table, index, "name")
+            name = table.filled(index, "name")
             if name.casefold() in facts:
                 raise AudioBertInputError(f"{table.place(index)}: '{name}' has a range already. Drop one of the rows.")
             if row.get("family", "").strip() not in _OTHER_FAMILIES:
@@ -202,17 +202,8 @@ def _tables(tables: Sequence[str | Path], ours: Sequence[str], columns: Sequence
         yield parse_csv(content, name, columns), f"{Path(name).name} (sha256 {digest})"
 
 
-def _filled(table: CsvTable, index: int, column: str) -> str:
-    text = table.rows[index][column].strip()
-    if not text:
-        raise AudioBertInputError(
-            f"{table.place(index)} has nothing in column '{column}'. Fill it in, or drop the row."
-        )
-    return text
-
-
 def _range(table: CsvTable, index: int) -> tuple[float, float]:
-    unit = _filled(table, index, "unit").lower()
+    unit = table.filled(index, "unit").lower()
     if unit not in ("midi", "hz"):
         raise AudioBertInputError(f"{table.place(index)}: there is no unit '{unit}'; write midi or hz.")
     lowest, highest = (_number(table, index, column) for column in ("lowest", "highest"))
@@ -225,7 +216,7 @@ def _range(table: CsvTable, index: int) -> tuple[float, float]:
 
 
 def _number(table: CsvTable, index: int, column: str) -> float:
-    text = _filled(table, index, column)
+    text = table.filled(index, column)
     try:
         return float(text)
     except ValueError as error:

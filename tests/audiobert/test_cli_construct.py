@@ -107,6 +107,31 @@ def test_pitch_refuses_bad_input_on_one_line_and_writes_nothing(tmp_path, line, 
     assert not (tmp_path / "p.jsonl").exists()
 
 
+def test_pitch_looks_whether_it_can_write_before_it_measures(tmp_path):
+    write_clips(tmp_path / "clips", per_label=1)
+    (tmp_path / "file").touch()
+    for place, message in ((tmp_path / "clips", "it is a folder"), (tmp_path / "file" / "p.jsonl", "is a file")):
+        cache = ("--cache", tmp_path / "cache")
+        result = run("construct", "pitch", tmp_path / "clips", "--out", place, "--workers", 1, *cache)
+        assert message in reason_of(result)
+    result = run(
+        "construct",
+        "pitch",
+        tmp_path / "clips",
+        "--out",
+        tmp_path / "p",
+        "--cache",
+        tmp_path / "file",
+        "--workers",
+        1,
+        "--estimator",
+        "piptrack",
+    )
+    assert "a part of that path is a file" in reason_of(result)
+    assert not (tmp_path / "p").exists()
+    assert not (tmp_path / "cache").exists()
+
+
 def test_split_makes_a_folder_that_evaluate_takes(rows_file, tmp_path, parts):
     out = tmp_path / "bench"
     split = run("construct", "split", rows_file, "--pitches", tmp_path / "pitches.jsonl", "--out", out, "--json")
