@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .chat_model import ChatModel, EndpointFailure, Prompt, RequestRefused, Usage
-from .clip_records import clip_fault, clip_records
+from .clip_records import clip_fault, clip_records, source_digest
 from .language_model import open_model
 from .llm_settings import LlmSettings
 from .outcome import ANSWER, ENDPOINT, REFUSED, SOURCE, Outcome, reject
@@ -42,6 +42,7 @@ class CategorizeStep:
         """Return what decides the result; see `Step.settings`."""
         return {
             "source": self.source,
+            "source_digest": source_digest(self.source),
             "split": self.split,
             "seed": self.llm.seed,
             **load_prompt(self.prompt).facts(),

@@ -1,5 +1,6 @@
 """Captioned clips to construct a benchmark from: of a manifest, of WebDataset archives, or of a Hub dataset."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from .clip_archives import archive_clips, archives_of
 from .hub_clips import dataset_clips
 
 
-__all__ = ["MANIFEST_NAMES", "clip_fault", "clip_records", "make_clip"]
+__all__ = ["MANIFEST_NAMES", "clip_fault", "clip_records", "make_clip", "source_digest"]
 
 MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
 _DATA_SUFFIXES = (".parquet", ".arrow")
@@ -50,12 +51,7 @@ def clip_records(source: str, split: str = "train", audio_dir: str | None = None
     Raises:
         AudioBertInputError: there is no such source, it cannot be read, or a manifest's row is wrong.
     """
-    path = Path(source)
-    if path.is_dir():
-        manifests = [path / name for name in MANIFEST_NAMES if (path / name).is_file()]
-        if len(manifests) > 1:
-            raise AudioBertInputError(f"'{source}' holds {' and '.join(MANIFEST_NAMES)}: name the one to read.")
-        path = manifests[0] if manifests else path
+    path = _manifest_in(Path(source))
     if path.suffix.lower() in (".csv", ".jsonl"):
         return _manifest_clips(path)
     archives = archives_of(source)
@@ -93,6 +89,29 @@ def make_clip(id: str, path: str | None, texts: dict[str, Any], source: str) -> 
     }
 
 
+def source_digest(source: str) -> str | None:
+    """Return what tells whether a source is the one it was: of a file its SHA-256 (hex), of archives and data folders
+    that of their files' names and sizes; None for what is not on this machine.
+
+    Raises:
+        AudioBertInputError: the file cannot be read.
+    """
+    path = _manifest_in(Path(source))
+    digest = hashlib.sha256()
+    if path.is_file() and path.suffix.lower() != ".tar":
+        try:
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise AudioBertInputError(f"cannot read '{path}': {error.strerror}.") from error
+        return digest.hexdigest()
+    files = archives_of(source) or (sorted(path.rglob("*")) if path.is_dir() else [])
+    for file in files:
+        digest.update(f"{file.name}\0{file.stat().st_size if file.is_file() else ''}\0".encode("utf-8", "replace"))
+    return digest.hexdigest() if files else None
+
+
 def clip_fault(clip: dict[str, Any]) -> str | None:
     """Return why nothing can be made of a clip: it has no text, or its file is not there."""
     if not any(letter.isalnum() for text in (clip["caption"], *clip["tags"], clip["description"]) for letter in text):
@@ -101,6 +120,16 @@ def clip_fault(clip: dict[str, Any]) -> str | None:
     if path is not None and "::" not in path and not os.path.isfile(path):
         return f"there is no file '{path}'"
     return None
+
+
+def _manifest_in(path: Path) -> Path:
+    """Return the manifest that a folder holds, or the path itself."""
+    if not path.is_dir():
+        return path
+    manifests = [path / name for name in MANIFEST_NAMES if (path / name).is_file()]
+    if len(manifests) > 1:
+        raise AudioBertInputError(f"'{path}' holds {' and '.join(MANIFEST_NAMES)}: name the one to read.")
+    return manifests[0] if manifests else path
 
 
 def _manifest_clips(path: Path) -> Iterator[dict[str, Any]]:

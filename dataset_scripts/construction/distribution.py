@@ -41,8 +41,9 @@ class ShardTask:
 
     def __call__(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         work = WorkFolder(Path(self.out))
+        worker = self.step.worker(work.cache)
         for index in self.shards[rank::world_size]:
-            run_shard(self.step, work, index)
+            run_shard(self.step, worker, work, index)
         return data
 
 

@@ -45,7 +45,7 @@ class EndpointModel:
 
     def __init__(self, settings: LlmSettings):
         self.settings = settings
-        key = os.environ.get(API_KEY_VARIABLE)
+        key = os.environ.get(API_KEY_VARIABLE, "").strip() or None
         # Left to itself, the client would send the saved Hub token to any address.
         self._client = InferenceClient(
             base_url=settings.base_url,

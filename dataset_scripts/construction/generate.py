@@ -8,6 +8,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .categorize import clip_texts
 from .chat_model import ChatModel, EndpointFailure, Prompt, RequestRefused, Usage
+from .clip_records import source_digest
 from .language_model import open_model
 from .llm_settings import LlmSettings
 from .outcome import ANSWER, ENDPOINT, REFUSED, Outcome, reject
@@ -62,7 +63,9 @@ class GenerateStep:
         prompts = {task: load_prompt(self._prompt_name(task)).facts() for task in self.tasks}
         return {
             "clips": self.clips,
+            "clips_digest": source_digest(self.clips),
             "pitches": self.pitches,
+            "pitches_digest": self.pitches and source_digest(self.pitches),
             "items": self.items_per_input,
             "pairs_per_clip": self.pairs_per_clip,
             "seed": self.llm.seed,

@@ -16,7 +16,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .chat_model import EndpointDown, Usage
 from .llm_settings import LlmSettings
-from .outcome import ENDPOINT, REFUSED, Outcome, Step
+from .outcome import ENDPOINT, REFUSED, Outcome, Step, StepWorker
 from .work_folder import WorkFolder
 
 
@@ -67,10 +67,9 @@ def run_step(
 
         distribute(step, work, pending, executor)
     elif pending:
-        with tqdm(total=len(pending), desc=step.name, unit="shard", disable=None) as progress:
-            for index in pending:
-                run_shard(step, work, index)
-                progress.update()
+        worker = step.worker(work.cache)
+        for index in tqdm(pending, desc=step.name, unit="shard", disable=None):
+            run_shard(step, worker, work, index)
     facts = {"step": step.name, "out": str(out), "complete": True}
     left = work.pending(shards)
     if left:
@@ -87,15 +86,17 @@ def run_step(
     return report
 
 
-def run_shard(step: Step, work: WorkFolder, index: int) -> None:
+def run_shard(step: Step, worker: StepWorker, work: WorkFolder, index: int) -> None:
     """Do one shard, `step.llm.concurrency` inputs at a time, and write its result.
+
+    Args:
+        worker (`StepWorker`): the step's; one serves for many shards.
 
     Raises:
         AudioBertInputError: the model cannot be used, or answers nothing at all; nothing of the shard is written.
     """
     items = work.inputs(index)
     usage = Usage()
-    worker = step.worker(work.cache)
     pool = ThreadPoolExecutor(step.llm.concurrency, thread_name_prefix=step.name)
     try:
         futures = [pool.submit(worker, item, usage) for item in items]

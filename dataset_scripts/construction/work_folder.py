@@ -140,7 +140,7 @@ class WorkFolder:
             name = changed[0]
             raise AudioBertInputError(
                 f"'{self.folder}' holds work done with {name} {before.get(name)!r}, not {now.get(name)!r}. Give "
-                f"another --out, or delete that folder to begin again."
+                f"another --out (with cache={self.cache}, nothing is asked twice), or delete that folder."
             )
 
 

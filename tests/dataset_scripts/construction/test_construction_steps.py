@@ -367,6 +367,9 @@ def test_work_of_other_settings_is_not_mixed(chat, manifest, tmp_path):
     categorize(manifest, settings, out)
     with pytest.raises(AudioBertInputError, match=r"work done with temperature 0\.6, not 0\.1"):
         categorize(manifest, replace(settings, temperature=0.1), out)
+    manifest.write_text(manifest.read_text() + "new,0.wav,a cat again,CC0,\n")
+    with pytest.raises(AudioBertInputError, match=r"work done with source_digest .*with cache=.*answers, nothing is"):
+        categorize(manifest, settings, out)
     with pytest.raises(AudioBertInputError, match=r"let it end in \.jsonl"):
         categorize(manifest, settings, tmp_path / "out.json")
     with pytest.raises(AudioBertInputError, match="shard size is 0"):
