@@ -55,12 +55,11 @@ def build(  # noqa: PLR0913 - one argument an option
     Example: audiobert bank build clips/manifest.csv --clap runs/clap --audio-encoder runs/audio_encoder --out bank
     """
     from audiobert.trainers.bank_building import build_bank
-    from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders
-    from audiobert.trainers.clip_opening import open_clips
+    from audiobert.trainers.bank_encoding import BankOptions
 
-    clips = open_clips(source, split)
+    clips, encoders = _loaded(source, split, clap, audio_encoder)
     options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
-    built, report = build_bank(clips, load_bank_encoders(clap, audio_encoder), out, options)
+    built, report = build_bank(clips, encoders, out, options)
     _print_report(out, len(built), report, as_json)
 
 
@@ -82,12 +81,11 @@ def add(  # noqa: PLR0913 - one argument an option
     Example: audiobert bank add bank more/manifest.csv --clap runs/clap --audio-encoder runs/audio_encoder
     """
     from audiobert.trainers.bank_building import add_clips
-    from audiobert.trainers.bank_encoding import BankOptions, load_bank_encoders
-    from audiobert.trainers.clip_opening import open_clips
+    from audiobert.trainers.bank_encoding import BankOptions
 
-    clips = open_clips(source, split)
+    clips, encoders = _loaded(source, split, clap, audio_encoder)
     options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
-    built, report = add_clips(bank_folder, clips, load_bank_encoders(clap, audio_encoder), options)
+    built, report = add_clips(bank_folder, clips, encoders, options)
     _print_report(bank_folder, len(built), report, as_json)
 
 
@@ -108,6 +106,14 @@ def remove(
         if as_json
         else f"{bank_folder}: {facts['clips']} clips, {facts['removed']} removed"
     )
+
+
+def _loaded(source: str, split: str | None, clap: str, audio_encoder: str) -> tuple[Any, Any]:
+    """Return clips and encoders; the clips first, since a wrong source is found sooner."""
+    from audiobert.trainers.bank_encoding import load_bank_encoders
+    from audiobert.trainers.clip_opening import open_clips
+
+    return open_clips(source, split), load_bank_encoders(clap, audio_encoder)
 
 
 def _print_report(folder: str, num_clips: int, report: Any, as_json: bool) -> None:
