@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 GAUDI := .venv-gaudi/bin
+# One file's tests stay together, since they share what was expensive to make.
+TWO_CORES := -n 2 --dist loadfile
+test test-gaudi: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-gaudi lint docs
+.PHONY: help setup demo test test-gaudi lint docs
 
 help:  ## print the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,10 +18,10 @@ demo: .venv/installed  ## make a hearing language model from nothing, offline, a
 	$(BIN)/audiobert quickstart
 
 test: .venv/installed  ## run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO_CORES)
 
 test-gaudi: .venv-gaudi/installed  ## run the tests with transformers 4.55, optimum-habana and laion-clap
-	$(GAUDI)/pytest
+	$(GAUDI)/pytest $(TWO_CORES)
 
 lint: .venv/installed  ## check style and format
 	$(BIN)/ruff check .
@@ -41,7 +44,7 @@ $(GAUDI)/pip:
 
 # Not the extra "test", since datatrove needs huggingface-hub 1; and laion-clap by itself, since the torchvision of its
 # extra does not fit every build of torch. The tests that need these skip, or do without.
-TOOLS := pytest pytest-timeout hypothesis scikit-learn selenium build setuptools pydantic krippendorff
+TOOLS := pytest pytest-timeout pytest-xdist hypothesis scikit-learn selenium build setuptools pydantic krippendorff
 .venv-gaudi/installed: setup.py pyproject.toml constraints-gaudi.txt | $(GAUDI)/pip
 	$(GAUDI)/pip install --constraint constraints-gaudi.txt torch==2.13.0
 	$(GAUDI)/pip install --constraint constraints-gaudi.txt --editable ".[gaudi,demo,faiss,milvus]" laion-clap $(TOOLS)

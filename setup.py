@@ -70,6 +70,7 @@ TEST = [
     *DEMO,
     "pytest>=8",
     "pytest-timeout>=2.3.1",
+    "pytest-xdist>=3.6",  # the tests run on two cores
     "hypothesis>=6.100",
     "scikit-learn>=1.5",
     "selenium>=4.20",  # the web demo is tested in a real Chromium, where there is one
