@@ -86,6 +86,10 @@ def test_the_card_tells_the_run_and_its_results_by_metadata_too(inputs, trained)
         (result["task"], f"accuracy (answer length given), hearing {result['hearing']}"): round(result["accuracy"], 4)
         for result in metrics["validation"]
     }
+    # The test's own sentences are not called AuditoryBench.
+    assert {result.dataset_name for result in card.data.eval_results} == {
+        f"rows of '{Path(inputs['data_dir']).name}', in AuditoryBench's form"
+    }
     assert "| CC0 | 5 |" in card.text
     assert "- steps: 4" in card.text
     assert f"- hardware: {metrics['hardware']}" in card.text

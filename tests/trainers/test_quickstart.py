@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from tiny_models import SPECIAL, save_language_model
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, pipeline
@@ -74,6 +75,10 @@ def test_the_saved_folder_is_what_the_stock_pipeline_loads(finished):
     _, results, _ = finished
     fill = pipeline("fill-mask", model=results["model"], trust_remote_code=True)
     assert len(fill("a [MASK] sounds.")) == 5
+    # Its card asks first what it was asked here, and does not call the sample AuditoryBench.
+    card = ModelCard.load(Path(results["model"]) / "README.md")
+    assert [entry["text"] for entry in card.data.widget] == [answer["text"] for answer in results["answers"]]
+    assert "AuditoryBench" not in {result.dataset_name for result in card.data.eval_results}
 
 
 def test_the_report_stands_alone_with_every_number_player_and_picture(finished):

@@ -11,7 +11,7 @@ from ..evaluation import evaluate_model
 from ..prediction import fill_masks
 
 
-__all__ = ["UNSEEN", "answer_sentences", "measure"]
+__all__ = ["UNSEEN", "answer_sentences", "example_rows", "measure"]
 
 HELD_OUT, UNSEEN = "held-out", "unseen"
 _SPLITS = {HELD_OUT: "test", UNSEEN: "wiki"}
@@ -37,16 +37,21 @@ def measure(models: Mapping[str, str | Path], benchmark: Path) -> list[dict[str,
     return results
 
 
+def example_rows(benchmark: Path) -> list[dict[str, Any]]:
+    """Return three rows, the first of their kind: a known call, an invented call, and two invented instruments."""
+    rows = []
+    for task, part in ((ANIMAL, HELD_OUT), (ANIMAL, UNSEEN), (PITCH, UNSEEN)):
+        row = load_auditorybench(task, _SPLITS[part], benchmark)[0]
+        rows.append({"text": row["sentence"], "answer": row["answer"], "part": part})
+    return rows
+
+
 def answer_sentences(model: Path, benchmark: Path) -> list[dict[str, Any]]:
-    """Return three answered sentences, the first of their kind: a known call, an invented call, and two invented
-    instruments.
+    """Return the example rows, answered.
 
     Returns:
         `list[dict]`: what [`AudioFillMaskPipeline`] returns for each, and `text`, `answer` (the right one), `part`.
     """
-    asked = []
-    for task, part in ((ANIMAL, HELD_OUT), (ANIMAL, UNSEEN), (PITCH, UNSEEN)):
-        row = load_auditorybench(task, _SPLITS[part], benchmark)[0]
-        asked.append({"text": row["sentence"], "answer": row["answer"], "part": part})
+    asked = example_rows(benchmark)
     answers = fill_masks(str(model), [one["text"] for one in asked], 5)
     return [{**answer, **one} for answer, one in zip(answers, asked, strict=True)]

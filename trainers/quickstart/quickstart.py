@@ -32,7 +32,7 @@ from ..detector_training import DetectorRecipe, train_detector
 from ..provenance import versions
 from ..recipe import load_recipe
 from ..starter import build_starter_model, starter_folder
-from .measuring import answer_sentences, measure
+from .measuring import answer_sentences, example_rows, measure
 from .precision import speed_settings
 from .report import write_report
 
@@ -227,7 +227,9 @@ def _train_models(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_
         "audio_encoder": root / "audio_encoder",
         "bank": root / "bank",
     }
-    hearing = _part(recipe, AudioBertRecipe, output_dir=root / "audiobert", **common)
+    # What the model's card, and so the web demo, asks first: sentences that it can hear something in.
+    card = {"widget": [{"text": row["text"]} for row in example_rows(root / "benchmark")]}
+    hearing = _part(recipe, AudioBertRecipe, output_dir=root / "audiobert", card=json.dumps(card), **common)
     steps(
         "AudioBERT",
         "Training AudioBERT: the language model learns to use what it hears.",
