@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -93,6 +94,9 @@ class WorkFolder:
     def finish(self, index: int, outcomes: Iterable[Outcome], usage: Usage) -> None:
         """Write the result of a shard, in the order of its inputs."""
         outcomes = list(outcomes)
+        # A shard that is done again is not done until all its files are the new ones.
+        with suppress(FileNotFoundError):
+            (self._done(index) / _USAGE).unlink()
         with staged_folder(self._done(index)) as fresh:
             write_jsonl(fresh / _ROWS, (row for outcome in outcomes for row in outcome.rows))
             write_jsonl(fresh / _REJECTS, (row for outcome in outcomes for row in outcome.rejects))

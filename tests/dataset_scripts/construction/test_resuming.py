@@ -10,6 +10,7 @@ import stat
 import sys
 
 import pytest
+from chat_stand_in import Misdeeds
 from tiny_clips import CAPTIONS, write_manifest
 
 from audiobert.dataset_scripts.construction.categorize import CategorizeStep
@@ -18,7 +19,7 @@ from audiobert.dataset_scripts.construction.step_run import run_step
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
-def run_and_die(step, out, moment):
+def run_and_die(step, out, moment, **options):
     """Run in a process that is killed just before it puts its n-th file or folder in place."""
 
     def die():
@@ -32,7 +33,7 @@ def run_and_die(step, out, moment):
             replace(*paths)
 
         os.replace = counted
-        run_step(step, out, shard_size=3)
+        run_step(step, out, shard_size=3, **options)
 
     child = multiprocessing.get_context("fork").Process(target=die)
     child.start()
@@ -82,6 +83,21 @@ def test_a_kill_at_any_moment_loses_and_duplicates_nothing(chat, clips, tmp_path
         assert len(state.requests) - before <= calls + 1
         assert json.loads((out.parent / "out.report.json").read_text())["complete"]
     assert moment > 15
+
+
+def test_a_kill_while_failed_inputs_are_tried_again_loses_nothing(chat, clips, tmp_path):
+    sick = {"now": True}
+    _, settings = chat(
+        Misdeeds(status=lambda data, times: 500 if sick["now"] and "cow" in data else None), max_retries=0
+    )
+    step = CategorizeStep(str(clips), settings)
+    for moment in range(1, 6):  # the answer, the three files of the shard, and the merged rows
+        sick["now"], out = True, tmp_path / str(moment) / "out.jsonl"
+        assert run_step(step, out, shard_size=3)["rows"] == 4
+        sick["now"] = False
+        assert run_and_die(step, out, moment, retry_failed=True)
+        report = run_step(step, out, shard_size=3, retry_failed=True)
+        assert (report["rows"], report["rejects"]) == (5, 1)
 
 
 def test_a_full_disk_is_told_and_the_same_command_goes_on(chat, clips, tmp_path):
