@@ -1,7 +1,7 @@
 """Build an audio bank our way and by the procedure of the paper's released code, on the same clips, in one run.
 
     python benchmarks/bank_building.py ../shared/audio_bank/manifest.csv --encoders full --clips 16
-    python benchmarks/bank_building.py ../shared/audio_bank/manifest.csv --encoders small --clips 400 --out small.json
+    python benchmarks/bank_building.py ../shared/audio_bank/manifest.csv --encoders small --clips 150 --again
 
 The procedure: one clip after the other, decoded by librosa at the rate of each encoder, features, a forward pass of
 CLAP and one of the audio encoder with torch's own threads, everything kept in lists, which are written as JSON at the
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--encoders", choices=["full", "small"], default="small")
     parser.add_argument("--clips", type=int, default=200, help="how many, taken evenly from the manifest")
     parser.add_argument("--threads", type=int, help="of torch, for both; by default as many as it takes")
+    parser.add_argument("--again", action="store_true", help="also build with features kept by an earlier build")
     parser.add_argument("--out", help="also write the JSON document here")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -72,11 +73,12 @@ def main() -> None:
         released(warm, encoders, Path(folder) / "warm.json")
         build_bank(warm, encoders, Path(folder) / "warm")
         theirs = released(source, encoders, Path(folder) / "bank.json")
-        options = BankOptions(keep_duplicates=True)
-        started = time.perf_counter()
-        bank, report = build_bank(source, encoders, Path(folder) / "bank", options)
-        ours = {"seconds": round(time.perf_counter() - started, 2), **report.speed}
-        ours["bytes"] = sum(file.stat().st_size for file in (Path(folder) / "bank").iterdir())
+        bank, report = build_bank(source, encoders, Path(folder) / "bank", BankOptions(keep_duplicates=True))
+        ours = report.speed | {"bytes": sum(file.stat().st_size for file in (Path(folder) / "bank").iterdir())}
+        if arguments.again:
+            options = BankOptions(keep_duplicates=True, feature_cache=Path(folder) / "features")
+            build_bank(source, encoders, Path(folder) / "first", options)
+            again = build_bank(source, encoders, Path(folder) / "again", options)[1].speed
     agreement = (bank.keys.numpy() * theirs.pop("keys")).sum(axis=1)
     document = {
         "encoders": arguments.encoders,
@@ -85,6 +87,7 @@ def main() -> None:
         "torch_threads": torch.get_num_threads(),
         "released_procedure": theirs,
         "ours": ours,
+        "ours_after_the_first_decode": again if arguments.again else None,
         "ratios": {
             "speed": round(theirs["seconds"] / ours["seconds"], 2),
             "processor_time": round(theirs["cpu_seconds"] / ours["cpu_seconds"], 2),
