@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+
+try:
+    from pydantic import BaseModel, ConfigDict, Field
+except ModuleNotFoundError as error:
+    raise AudioBertInputError(
+        'answers are validated with pydantic, which is not installed: pip install "audiobert[construct]".'
+    ) from error
 
 
 __all__ = ["AnimalItem", "AnimalItems", "Category", "PitchItem", "PitchItems"]

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from audiobert.modeling_audiobert.errors import AudioBertInputError
-
 from .chat_model import ChatModel, Completion, Prompt, Usage
 
 
@@ -72,14 +70,8 @@ def pydantic_models() -> Any:
     Raises:
         AudioBertInputError: pydantic is not installed.
     """
-    try:
-        from . import answers
-    except ModuleNotFoundError as error:
-        if error.name != "pydantic":
-            raise
-        raise AudioBertInputError(
-            'answers are validated with pydantic, which is not installed: pip install "audiobert[construct]".'
-        ) from error
+    from . import answers
+
     return answers
 
 
