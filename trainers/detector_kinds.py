@@ -72,6 +72,8 @@ class TrunkKind:
     def __init__(self, language_model: str, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any]):
         self.trunk = load_part(AutoModelForMaskedLM, language_model).eval()
         require_matching_vocabulary(tokenizer, self.trunk, language_model)
+        if torch.accelerator.is_available():
+            self.trunk = self.trunk.to(torch.accelerator.current_accelerator())
         self.tokenizer = tokenizer
         self.collator = HiddenStatesCollator()
         layers = self.trunk.config.num_hidden_layers

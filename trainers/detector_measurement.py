@@ -102,9 +102,7 @@ class _SavedDetector:
     def kind(self) -> SeparateKind | TrunkKind:
         if not self.is_trunk:
             return SeparateKind(self.folder, self.tokenizer)
-        kind = TrunkKind(self.language_model, self.tokenizer, {"layer": self.model.config.layer})
-        kind.trunk.to(self.model.device)
-        return kind
+        return TrunkKind(self.language_model, self.tokenizer, {"layer": self.model.config.layer})
 
     def measure(self, kind: SeparateKind | TrunkKind, benchmark: DetectorBenchmark) -> dict[str, Any]:
         if self.is_trunk:

@@ -29,8 +29,6 @@ def assemble_trunk(parts, detectors, language_model="bert", **settings):
 def _threshold_between_rows(model, inputs) -> float:
     """The threshold that only the row with the most span-like token reaches."""
     with torch.no_grad():
-        hidden = model.language_model(**inputs, output_hidden_states=True).hidden_states
-        # The adapter of the tiny models is on here, so the hidden state is taken with it off.
         hidden = model(**inputs, hearing=False, output_hidden_states=True).hidden_states[1]
         inside = model.span_detector(hidden, inputs["attention_mask"]).logits.softmax(dim=-1)[..., 1]
     eligible = model.retriever.eligible_tokens(inputs["input_ids"]) & inputs["attention_mask"].bool()
