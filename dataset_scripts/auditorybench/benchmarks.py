@@ -10,6 +10,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from .auditorybench_pp import load_auditorybench_pp, pp_description
 from .description import auditorybench_description
 from .export import export_benchmark
+from .exported import is_export
 from .hub_upload import push_folder
 from .loading import load_both_tasks
 
@@ -57,6 +58,10 @@ def export_by_name(
     Raises:
         AudioBertInputError: as for `load_benchmark`, or the folder cannot be written.
     """
+    if is_export(data_dir):
+        raise AudioBertInputError(
+            f"'{data_dir}' is an exported folder already; use it as it is, or upload it with 'audiobert data push'."
+        )
     tasks = load_benchmark(benchmark, data_dir, **options)
     if benchmark == "auditorybench":
         description = auditorybench_description(repository, options.get("clean_train", False))
@@ -71,9 +76,13 @@ def push_by_name(
 ) -> str:
     """Upload what `export_by_name` writes to the Hub, and return the address of the commit.
 
+    A `data_dir` that is an exported folder, such as `audiobert construct split` writes, is uploaded as it is.
+
     Raises:
         AudioBertInputError: as for `load_benchmark` and `push_folder`.
     """
+    if is_export(data_dir):
+        return push_folder(data_dir, repository, private=private)
     with tempfile.TemporaryDirectory() as folder:
         export_by_name(benchmark, folder, data_dir, repository=repository, **options)
         return push_folder(folder, repository, private=private)

@@ -104,6 +104,13 @@ def test_a_place_that_cannot_be_written_is_named_and_left_as_it_was(benchmark_fo
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_an_exported_folder_is_not_exported_as_something_else(benchmark_folder, tmp_path):
+    export_by_name("auditorybench", tmp_path / "out", benchmark_folder, repository="out")
+    with pytest.raises(AudioBertInputError, match=r"'.*out' is an exported folder already; .*audiobert data push"):
+        export_by_name("auditorybench", tmp_path / "again", tmp_path / "out", repository="again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_unknown_benchmarks_are_refused_by_name(benchmark_folder):
     with pytest.raises(
         AudioBertInputError, match=r"no benchmark 'glue'\. Choose one of: auditorybench, auditorybench_pp"
