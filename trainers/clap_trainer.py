@@ -98,7 +98,7 @@ class ClapTrainer(ResumableTrainer):
 
 def _fix_batch_statistics(model: PreTrainedModel) -> None:
     for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.eval()
 
 

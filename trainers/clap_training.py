@@ -48,16 +48,7 @@ def train_clap(recipe: ClapRecipe) -> list[dict[str, Any]]:
 
 def _train_one(run: ClipRun) -> dict[str, Any]:
     split = run.split
-    if len(split.train) < 2:
-        raise AudioBertInputError(
-            f"'{run.source.name}' leaves {len(split.train)} clips to train on; at least 2 are needed. Add clips, or "
-            f"lower validation_share."
-        )
-    if not split.recordings and str(run.recipe.training.get("eval_strategy", "no")) != "no":
-        raise AudioBertInputError(
-            f"training.eval_strategy asks for measurements while training, but validation_share="
-            f"{run.recipe.validation_share:g} holds no clip of '{run.source.name}' out. Raise it, or leave it out."
-        )
+    _require_clips(run)
     run.start()
     recipe = _decide_negatives(run.recipe, split.train)
     clap, tokenizer, feature_extractor = _load_or_make(recipe)
@@ -127,6 +118,19 @@ def _load_or_make(recipe: ClapRecipe):
         # The pooler is no part of the language model that the tower starts from.
         clap.text_model.pooler.requires_grad_(True)
     return clap, tokenizer, feature_extractor
+
+
+def _require_clips(run: ClipRun) -> None:
+    if len(run.split.train) < 2:
+        raise AudioBertInputError(
+            f"'{run.source.name}' leaves {len(run.split.train)} clips to train on; at least 2 are needed. Add clips, "
+            f"or lower validation_share."
+        )
+    if not run.split.recordings and str(run.recipe.training.get("eval_strategy", "no")) != "no":
+        raise AudioBertInputError(
+            f"training.eval_strategy asks for measurements while training, but validation_share="
+            f"{run.recipe.validation_share:g} holds no clip of '{run.source.name}' out. Raise it, or leave it out."
+        )
 
 
 def _require_captions(source: ClipSource) -> None:
