@@ -13,6 +13,7 @@ import pytest
 # leave nothing in the caches of whoever runs them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 _CACHES = tempfile.TemporaryDirectory(prefix="audiobert-tests-")
+os.environ["HF_HUB_CACHE"] = f"{_CACHES.name}/hub"
 os.environ["HF_DATASETS_CACHE"] = f"{_CACHES.name}/datasets"
 os.environ["HF_MODULES_CACHE"] = f"{_CACHES.name}/modules"
 

@@ -41,6 +41,8 @@ def folder(model, tmp_path):
 def hub(monkeypatch):
     """A stand-in that huggingface_hub takes for the Hub, with leave to reach it and a token."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    # Which transformers 4 remembers from its import.
+    monkeypatch.setattr("transformers.utils.hub._is_offline_mode", False, raising=False)
     # The stand-in takes large files as Git LFS does; Xet, which the real Hub also offers, is a service of its own.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
@@ -50,12 +52,11 @@ def hub(monkeypatch):
     state = HubState("hf_right", kind="models")
     with serving(hub_handler(state)) as address, pytest.MonkeyPatch.context() as patch:
         template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
-        patch.setattr(
-            huggingface_hub.constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            template.replace(huggingface_hub.constants.ENDPOINT, address),
-        )
+        for module in ("constants", "file_download"):  # the second has a copy, below huggingface_hub 1.0
+            name = f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE"
+            patch.setattr(name, template.replace(huggingface_hub.constants.ENDPOINT, address), raising=False)
         patch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        patch.setattr("huggingface_hub.hf_api.api.endpoint", address)
         yield state
     forget_sessions()
 
