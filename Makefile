@@ -33,10 +33,15 @@ docs: .venv/installed  ## build the documentation into site/
 $(BIN)/pip:
 	$(PYTHON) -m venv .venv
 
+# Two processes that use librosa for the first time at once, as the tests would, mix up what numba compiles and keeps
+# for it, and crash from then on.
+COMPILE := python -c "import librosa.core.pitch, librosa.sequence"
+
 # torch first and by itself, so that pip's own configuration decides which build of it is installed.
 .venv/installed: setup.py pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --constraint constraints.txt --editable ".[dev,starter]"
+	$(BIN)/$(COMPILE)
 	@touch $@
 
 $(GAUDI)/pip:
@@ -48,4 +53,5 @@ TOOLS := pytest pytest-timeout pytest-xdist hypothesis scikit-learn selenium bui
 .venv-gaudi/installed: setup.py pyproject.toml constraints-gaudi.txt | $(GAUDI)/pip
 	$(GAUDI)/pip install --constraint constraints-gaudi.txt torch==2.13.0
 	$(GAUDI)/pip install --constraint constraints-gaudi.txt --editable ".[gaudi,demo,faiss,milvus]" laion-clap $(TOOLS)
+	$(GAUDI)/$(COMPILE)
 	@touch $@

@@ -1,6 +1,7 @@
 """The average pitch of many clips: in parallel, and each file only once."""
 
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -184,6 +185,10 @@ def _measured(meter: _Meter, paths: Sequence[str | Path | None], workers: int) -
         for index, path in enumerate(paths):
             yield index, meter(path)
         return
+    # Here and now: processes that import it for the first time at once mix up what numba compiles and keeps for it,
+    # and crash from then on (librosa 0.11, numba 0.68).
+    importlib.import_module("librosa.core.pitch")
+    importlib.import_module("librosa.sequence")
     with ProcessPoolExecutor(min(workers, len(paths))) as pool:
         waiting = {pool.submit(meter, path): index for index, path in enumerate(paths)}
         try:
