@@ -65,3 +65,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real inputs are not here: put the project's shared folder at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def precision_of_its_own(monkeypatch):
+    """Each test computes as it says: transformers 4.55 leaves a training's bf16 behind for all later ones."""
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
