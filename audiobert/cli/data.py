@@ -1,6 +1,7 @@
 """`audiobert data`: Table I, quality report, export and upload of AuditoryBench."""
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,14 @@ import typer
 
 
 data = typer.Typer(help="Measure, check, export and upload AuditoryBench.", no_args_is_help=True)
+
+
+class Format(str, Enum):
+    """What `export` can write."""
+
+    parquet = "parquet"
+    lm_eval = "lm-eval"
+
 
 DataDir = Annotated[
     Path | None, typer.Option(help="The folder with the published CSV files; without it they are downloaded.")
@@ -52,29 +61,60 @@ def check(data_dir: DataDir = None, benchmark: Benchmark = "auditorybench", as_j
 
 
 @data.command()
-def export(
+def export(  # noqa: PLR0913 - one argument an option
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
     data_dir: DataDir = None,
     benchmark: Benchmark = "auditorybench",
     clean_train: CleanTrain = False,
     allow_leaked_train: AllowLeak = False,
     as_json: AsJson = False,
+    file_format: Annotated[
+        Format, typer.Option("--format", help="Parquet with a card, or tasks of lm-evaluation-harness.")
+    ] = Format.parquet,
 ) -> None:
     """Write Parquet files and a dataset card, which datasets loads without any code of ours.
 
+    With --format lm-eval, write tasks that measure any causal language model in lm-evaluation-harness instead.
+
     Example: audiobert data export --data-dir auditorybench --clean-train --out auditorybench-parquet
+
+    Example: audiobert data export --data-dir auditorybench --format lm-eval --out lm-eval-tasks
     """
+    options = {"clean_train": clean_train, "allow_leaked_train": allow_leaked_train}
+    if file_format is Format.lm_eval:
+        _export_lm_eval(benchmark, out, data_dir, options, as_json)
+        return
     from audiobert.dataset_scripts.auditorybench.benchmarks import export_by_name
 
-    tasks = export_by_name(
-        benchmark, out, data_dir, clean_train=clean_train, allow_leaked_train=allow_leaked_train, repository=out.name
-    )
+    tasks = export_by_name(benchmark, out, data_dir, repository=out.name, **options)
     rows = {task: {split: len(split_rows) for split, split_rows in splits.items()} for task, splits in tasks.items()}
     if as_json:
         print(json.dumps({"folder": str(out), "rows": rows}, indent=2))
         return
     print(f"{out}: {sum(sum(splits.values()) for splits in rows.values()):,} rows. In Python:")
     print(f'  datasets.load_dataset("{out}", "{next(iter(rows))}")')
+
+
+def _export_lm_eval(benchmark: str, out: Path, data_dir: Path | None, options: dict, as_json: bool) -> None:
+    from audiobert.dataset_scripts.auditorybench.lm_eval_export import export_lm_eval
+
+    tasks = export_lm_eval(benchmark, out, data_dir, **options)
+    if as_json:
+        counts = {
+            task.name: {
+                "rows": len(task.rows),
+                "answer_not_among_candidates": len(task.unanswerable),
+                "left_out": len(task.left_out),
+            }
+            for task in tasks
+        }
+        print(json.dumps({"folder": str(out), "tasks": counts}, indent=2))
+        return
+    for task in tasks:
+        unanswerable = f", {len(task.unanswerable):,} with an answer that is no candidate" if task.unanswerable else ""
+        print(f"  {task.name}: {len(task.rows):,} rows{unanswerable}")
+    print(f'{out}: run them with lm-evaluation-harness (pip install "audiobert[lm-eval]"):')
+    print(f"  lm_eval --model hf --model_args pretrained=MODEL --include_path {out} --tasks {benchmark}")
 
 
 @data.command()

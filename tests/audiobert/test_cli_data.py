@@ -44,6 +44,21 @@ def test_stats_prints_table_one_as_text_and_as_json(benchmark_folder):
     assert all(size["words"] == pytest.approx(size["captions"] * size["words_per_caption"]) for size in sizes)
 
 
+def test_export_for_the_harness_says_how_to_run_it(benchmark_folder, tmp_path):
+    arguments = ("export", "--data-dir", benchmark_folder, "--format", "lm-eval", "--out", tmp_path / "tasks")
+    text = run(*arguments)
+    assert text.exit_code == 0
+    assert f"--include_path {tmp_path / 'tasks'} --tasks auditorybench" in text.stdout
+    counts = json.loads(run(*arguments, "--json").stdout)["tasks"]
+    assert counts["auditorybench_sound_pitch_comparison_wiki"] == {
+        "rows": 18,
+        "answer_not_among_candidates": 0,
+        "left_out": 0,
+    }
+    assert run(*arguments[:3], "--format", "csv", "--out", tmp_path / "csv").exit_code == 2
+    assert not (tmp_path / "csv").exists()
+
+
 def test_check_exits_0_without_a_leak_and_1_with_one(benchmark_folder):
     clean = run("check", "--data-dir", benchmark_folder, "--json")
     assert clean.exit_code == 0

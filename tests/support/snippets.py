@@ -80,7 +80,7 @@ def check_command(line: str) -> None:
     line = re.sub(r"^(\w+=\S+ )+", "", line).removeprefix(".venv/bin/")
     words = shlex.split(line)
     checks = {"audiobert": _check_ours, "make": _check_make, "pip": _check_pip, "python": _check_script}
-    known = ("git", "cd", "hf", "gaudirun", "export", "accelerate", "torchrun", "curl", "apt-get", "pytest")
+    known = ("git", "cd", "hf", "gaudirun", "export", "accelerate", "torchrun", "curl", "apt-get", "pytest", "lm_eval")
     if words[0] in checks:
         checks[words[0]](line if words[0] == "audiobert" else words)
     else:
