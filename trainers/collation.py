@@ -12,7 +12,7 @@ from audiobert.modeling_audiobert import AudioBertForMaskedLM
 from audiobert.modeling_audiobert.span_decoding import span_token_range
 
 from .audio_features import AudioFeatureCache
-from .evaluation import questions_of
+from .masked_questions import questions_of
 from .masked_sentences import GAP, with_mask_token
 
 

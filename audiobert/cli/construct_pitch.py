@@ -39,7 +39,7 @@ def construct_pitch(  # noqa: PLR0913 - one argument an option
     from audiobert.dataset_scripts.construction.clip_pitches import PitchSettings, measure_clips
     from audiobert.dataset_scripts.construction.jsonl import write_jsonl
     from audiobert.trainers.audio_loading import load_audio
-    from audiobert.trainers.evaluation import check_results_path
+    from audiobert.trainers.evaluation_results import check_results_path
 
     check_results_path(out)
     settings = PitchSettings(estimator, fmin, fmax)

@@ -36,7 +36,7 @@ def evaluate_clap(  # noqa: PLR0913 - one argument an option
     Example: audiobert evaluate clap runs/clap --clips clips/manifest.csv --out clap.json
     """
     from audiobert.trainers.clap_evaluation import evaluate_clap as measure
-    from audiobert.trainers.evaluation import check_results_path, save_results
+    from audiobert.trainers.evaluation_results import check_results_path, save_results
 
     if out is not None:
         check_results_path(out)

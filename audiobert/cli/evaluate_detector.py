@@ -32,7 +32,7 @@ def evaluate_detector(  # noqa: PLR0913 - one argument an option
     """
     from audiobert.trainers.detector_measurement import evaluate_detectors
     from audiobert.trainers.detector_report import table_text, write_table
-    from audiobert.trainers.evaluation import check_results_path, save_results
+    from audiobert.trainers.evaluation_results import check_results_path, save_results
 
     for path in (out, table):
         if path is not None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hearing_model import save_hearing_model
 from tiny_bank import random_bank
 from tiny_benchmark import ANIMAL_FILE, PITCH_FILE, write_benchmark
 from tiny_models import save_language_model
@@ -12,7 +13,10 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from audiobert import AudioBertForMaskedLM
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.evaluation import evaluate_model, judge, questions_of, save_results
+from audiobert.trainers.evaluation import evaluate_model, load_results, save_results
+from audiobert.trainers.masked_questions import questions_of
+from audiobert.trainers.masked_scoring import answer_questions
+from audiobert.trainers.prediction import fill_masks
 
 
 FAMILIES = ["bert", "roberta", "distilbert", "modernbert"]
@@ -31,6 +35,11 @@ def load(folder: Path):
             if parameter.ndim > 1:
                 parameter.mul_(8.0)
     return model, AutoTokenizer.from_pretrained(folder)
+
+
+def judge(model, tokenizer, questions, batch_size) -> dict:
+    answers = answer_questions(model, tokenizer, questions, batch_size)
+    return {hearing: [answer.correct for answer in given] for hearing, given in answers.items()}
 
 
 def animal_row(sentence: str, answer: str, row_id: str = "asr-1") -> dict:
@@ -136,10 +145,66 @@ def test_an_audiobert_is_measured_with_hearing_on_and_off(parts, benchmark, tmp_
 
 def test_results_say_what_they_were_made_with(parts, benchmark, tmp_path):
     results = evaluate_model(parts.language_model, benchmark)
-    assert (results["split"], results["protocol"], results["model_type"]) == ("test", "answer length given", "bert")
+    assert (results["splits"], results["protocol"], results["model_type"]) == (["test"], "answer length given", "bert")
     assert set(results["versions"]) >= {"audiobert", "torch", "transformers"}
     save_results(results, tmp_path / "out" / "results.json")
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    assert load_results(tmp_path / "out" / "results.json") == results
+
+
+def test_every_row_has_its_prediction_with_what_was_heard(parts, benchmark, tmp_path):
+    model = save_hearing_model(parts, tmp_path)
+    results = evaluate_model(model, benchmark, split=["test", "wiki"])
+    assert len(results["predictions"]) == 2 * 2 * 42
+    rows = {row["id"]: row for row in load_auditorybench("combined", "wiki", benchmark).to_list()}
+    of_wiki = [entry for entry in results["predictions"] if entry["split"] == "wiki"]
+    assert {(entry["id"], entry["hearing"]) for entry in of_wiki} == {
+        (name, hearing) for name in rows for hearing in ("on", "off")
+    }
+    for entry in of_wiki:
+        assert (entry["answer"], entry["task"]) == (rows[entry["id"]]["answer"], rows[entry["id"]]["task"])
+        assert entry["correct"] == (entry["predicted"] == entry["answer"])  # no word of theirs has two spellings
+    heard = [entry for entry in of_wiki if entry["hearing"] == "on" and entry["clips"]]
+    assert heard
+    assert all(-1 <= entry["similarity"] <= 1 for entry in heard)
+    assert {clip for entry in heard for clip in entry["clips"]} <= {f"clip-{number}" for number in range(6)}
+    for entry in of_wiki:
+        if entry["hearing"] == "off":
+            assert (entry["similarity"], entry["clips"]) == (None, [])
+    # The evidence is that of the pipeline, which users see.
+    sentence = rows[heard[0]["id"]]["sentence"]
+    shown = fill_masks(str(model), [sentence])[0]
+    assert [clip["id"] for span in shown["spans"] for clip in span["clips"]] == heard[0]["clips"]
+    assert max(clip["similarity"] for span in shown["spans"] for clip in span["clips"]) == pytest.approx(
+        heard[0]["similarity"]
+    )
+
+
+def test_all_splits_in_one_run_equal_each_by_itself(parts, benchmark):
+    together = evaluate_model(parts.language_model, benchmark, split="all")
+    assert together["splits"] == ["validation", "test", "wiki"]
+    alone = [evaluate_model(parts.language_model, benchmark, split=name) for name in together["splits"]]
+    assert together["results"] == [result for one in alone for result in one["results"]]
+    assert together["predictions"] == [entry for one in alone for entry in one["predictions"]]
+
+
+def test_two_runs_write_the_same_bytes(parts, benchmark, tmp_path):
+    model = save_hearing_model(parts, tmp_path)
+    for name in ("one", "two"):
+        save_results(evaluate_model(model, benchmark, split="all"), tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_split_without_rows_to_ask_is_refused(parts, benchmark, tmp_path):
+    folder = shutil.copytree(benchmark, tmp_path / "empty")
+    path = folder / "published" / ANIMAL_FILE.format("test")
+    path.write_text(path.read_text().replace("[MASK]", "thing"))
+    for task in ("combined", "animal_sound_recognition"):
+        with pytest.raises(AudioBertInputError, match="split 'test' of animal_sound_recognition has no rows that can"):
+            evaluate_model(parts.language_model, folder, task=task)
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(AudioBertInputError, match=r"animal_sound_recognition_test.csv' has a header and no rows"):
+        evaluate_model(parts.language_model, folder)
 
 
 def test_rows_without_exactly_one_gap_are_left_out_and_reported(parts, benchmark, tmp_path):
@@ -180,6 +245,7 @@ def test_models_and_arguments_that_cannot_be_used_are_named(parts, benchmark, tm
 
     refused("no task 'animals'; give one of", task="animals")
     refused("no split 'dev'; give one of train, validation, test, wiki", split="dev")
+    refused("splits are test, test; name each", split=["test", "test"])
     refused("batch size is 0", batch_size=0)
     refused("'data-dir' is '/nowhere', which is not a folder", data_dir="/nowhere")
     refused("there is no folder '/nowhere'", model=Path("/nowhere"))
