@@ -1,26 +1,32 @@
 """AudioBERT: masked language models that know what things sound like (arXiv 2409.08199).
 
 Importing it registers the model with the Auto classes of transformers and AuditoryBench with datasets, and does
-nothing else.
+nothing else: torch, transformers and the model are imported when a name of theirs is first used.
 """
 
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoProcessor
+import importlib
+from typing import TYPE_CHECKING
 
 from audiobert.dataset_scripts import register_auditorybench
 from audiobert.metrics import metric_path
-from audiobert.modeling_audiobert import (
-    AudioBank,
-    AudioBertConfig,
-    AudioBertForMaskedLM,
-    AudioBertInputError,
-    AudioBertOutput,
-    AudioBertProcessor,
-    AudioBertRetriever,
-    AudioFillMaskPipeline,
-    RetrievedClips,
-    TrunkDetector,
-    TrunkDetectorConfig,
-)
+
+from .registration import MODEL_PACKAGE, register_model
+
+
+if TYPE_CHECKING:
+    from audiobert.modeling_audiobert import (
+        AudioBank,
+        AudioBertConfig,
+        AudioBertForMaskedLM,
+        AudioBertInputError,
+        AudioBertOutput,
+        AudioBertProcessor,
+        AudioBertRetriever,
+        AudioFillMaskPipeline,
+        RetrievedClips,
+        TrunkDetector,
+        TrunkDetectorConfig,
+    )
 
 
 __all__ = [
@@ -40,7 +46,17 @@ __all__ = [
 
 __version__ = "0.1.0.dev0"
 
-AutoConfig.register(AudioBertConfig.model_type, AudioBertConfig, exist_ok=True)
-AutoModelForMaskedLM.register(AudioBertConfig, AudioBertForMaskedLM, exist_ok=True)
-AutoProcessor.register(AudioBertConfig, AudioBertProcessor, exist_ok=True)
+
+def __getattr__(name: str):
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(MODEL_PACKAGE), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 register_auditorybench()
+register_model()

@@ -7,14 +7,11 @@ search, for our name only. Nothing is imported for it: it happens when `datasets
 """
 
 import hashlib
-import importlib.abc
-import importlib.util
 import logging
-import sys
 from pathlib import Path
 from types import ModuleType
 
-from audiobert.modeling_audiobert.errors import AudioBertInputError
+from .import_watching import when_imported
 
 
 __all__ = ["BUILDER_NAME", "builder_digest", "register_auditorybench"]
@@ -28,11 +25,7 @@ _LOADING_MODULE = "datasets.load"
 
 def register_auditorybench() -> None:
     """Let `load_dataset("auditorybench", ...)` find the builder, now or when `datasets` is first imported."""
-    loaded = sys.modules.get(_LOADING_MODULE)
-    if loaded is not None and not getattr(loaded.__spec__, "_initializing", False):
-        _enter_builder(loaded)
-    elif not any(isinstance(finder, _LoadingModuleFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _LoadingModuleFinder())
+    when_imported(_LOADING_MODULE, _enter_builder)
 
 
 def builder_digest() -> str:
@@ -64,6 +57,8 @@ def _enter_builder(loading: ModuleType) -> None:
             if self.name != BUILDER_NAME:
                 return super().get_module()
             if self.data_files is not None:
+                from audiobert.modeling_audiobert.errors import AudioBertInputError
+
                 raise AudioBertInputError(
                     "auditorybench finds its own files: pass the folder that holds them as data_dir, not data_files."
                 )
@@ -73,31 +68,3 @@ def _enter_builder(loading: ModuleType) -> None:
             return loading.DatasetModule(module_path, digest, arguments)
 
     loading.PackagedDatasetModuleFactory = NamedModuleFactory
-
-
-class _LoadingModuleFinder(importlib.abc.MetaPathFinder):
-    """Waits for the import of `datasets.load`, once."""
-
-    def find_spec(self, fullname, path, target=None):
-        if fullname != _LOADING_MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None:
-            spec.loader = _RegisteringLoader(spec.loader)
-        return spec
-
-
-class _RegisteringLoader(importlib.abc.Loader):
-    """Loads the module as its own loader does, then registers the builder in it."""
-
-    def __init__(self, loader: importlib.abc.Loader):
-        self.loader = loader
-
-    def create_module(self, spec):
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module):
-        module.__spec__.loader = module.__loader__ = self.loader
-        self.loader.exec_module(module)
-        _enter_builder(module)

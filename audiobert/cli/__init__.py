@@ -6,8 +6,6 @@ import sys
 import typer
 from typer.core import TyperGroup
 
-from audiobert.modeling_audiobert.errors import AudioBertInputError
-
 from .bank import bank as bank_commands
 from .construct import construct as construct_commands
 from .convert_clap import convert_clap as convert_clap_command
@@ -29,7 +27,12 @@ class _ReportingGroup(TyperGroup):
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
-        except AudioBertInputError as error:
+        except ValueError as error:
+            # Not imported above: torch comes with it, for which "--help" would have to wait.
+            from audiobert.modeling_audiobert.errors import AudioBertInputError
+
+            if not isinstance(error, AudioBertInputError):
+                raise
             print(f"audiobert: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
