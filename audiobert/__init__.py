@@ -47,15 +47,20 @@ __all__ = [
 __version__ = "0.1.0.dev0"
 
 
+# Not in __all__, since not everyone who takes all of it has what it takes to train, or optimum-habana.
+_TRAINERS = ("AudioBertTrainer", "GaudiAudioBertTrainer")
+
+
 def __getattr__(name: str):
-    if name not in __all__:
+    if name not in (*__all__, *_TRAINERS):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(MODEL_PACKAGE), name)
+    package = f"{__name__}.trainers" if name in _TRAINERS else MODEL_PACKAGE
+    value = globals()[name] = getattr(importlib.import_module(package), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_TRAINERS})
 
 
 register_auditorybench()

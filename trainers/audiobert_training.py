@@ -4,9 +4,8 @@ import json
 import logging
 import random
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from huggingface_hub import EvalResult
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -20,10 +19,10 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.model_card import RunFacts, audiobert_card
 
 from .audio_features import AudioFeatureCache
+from .audiobert_recipe import AdapterSettings, AudioBertRecipe
 from .audiobert_trainer import AudioBertTrainer
-from .bank_refreshing import refresh_values
 from .clip_sources import Clip
-from .collation import AudioBertCollator, EncodedRow, encode_rows, retrieve_clips
+from .collation import EncodedRow, encode_rows, retrieve_clips
 from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token
 from .model_card import hub_id, recipe_text, told
@@ -37,75 +36,6 @@ __all__ = ["AdapterSettings", "AudioBertRecipe", "train_audiobert"]
 logger = logging.getLogger(__name__)
 
 _PUBLISHED = "AuditoryBench"
-
-
-@dataclass
-class AdapterSettings:
-    """The adapter's shape; see [`AudioBertConfig`].
-
-    Args:
-        r (`int`): rank.
-        alpha (`int`): scale.
-        dropout (`float`): before the adapter.
-    """
-
-    r: int = 64
-    alpha: int = 128
-    dropout: float = 0.0
-
-
-@dataclass
-class AudioBertRecipe:
-    """How an AudioBERT is assembled and trained. The defaults are the paper's.
-
-    Args:
-        data_dir (`Path`): the folder with AuditoryBench's CSV files.
-        audio_dir (`Path`): the folder that the bank's clip paths are relative to; not needed with a frozen encoder.
-        language_model, span_detector, clap, audio_encoder (`str`): checkpoints, each a folder or Hub id. The span
-            detector is one of either kind: a token classifier, or a trunk detector of this language model.
-        bank (`str`): the audio bank, a folder or Hub id.
-        task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
-        output_dir (`Path`): where the model is saved; with several seeds, each in `seed-<n>` below it.
-        seeds (`list[int]`): one run each.
-        adapter (`AdapterSettings`): the adapter's shape.
-        model (`dict`): further settings of `AudioBertConfig`: `injection`, `num_clips`, `min_similarity` …
-        hearing (`str`): `"on"`, or `"text_only"` for the ablation that hears nothing: the same adapter, trained on the
-            same rows by text alone, and merged into the language model. It needs no detector, CLAP, encoder or bank.
-        train_audio_encoder (`bool`): as in the paper; if not, the bank's values are injected as they are.
-        feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
-        max_length (`int`): the longest row, in tokens.
-        max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
-        card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
-        training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
-    """
-
-    kind: ClassVar[str] = "audiobert"
-
-    data_dir: Path | None = None
-    audio_dir: Path | None = None
-    language_model: str = "google-bert/bert-base-uncased"
-    span_detector: str | None = None
-    clap: str = "laion/clap-htsat-fused"
-    audio_encoder: str = "MIT/ast-finetuned-audioset-10-10-0.4593"
-    bank: str | None = None
-    task: str = "combined"
-    output_dir: Path = Path("runs/audiobert")
-    seeds: list[int] = field(default_factory=lambda: [0])
-    adapter: AdapterSettings = field(default_factory=AdapterSettings)
-    model: dict[str, Any] = field(default_factory=dict)
-    hearing: str = "on"
-    train_audio_encoder: bool = True
-    feature_cache: Path | None = None
-    max_length: int = 128
-    max_train_rows: int | None = None
-    card: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(
-        default_factory=lambda: {
-            "num_train_epochs": 20.0,
-            "per_device_train_batch_size": 32,
-            "learning_rate": 3e-4,
-        }
-    )
 
 
 def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
@@ -154,22 +84,20 @@ def _train_one(
         clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.descriptions.select(["id", "path"]).to_pylist()]
         cache = AudioFeatureCache(cache_folder, clips, model.retriever.feature_extractor, recipe.audio_dir)
         features = cache.prepare("reading clips")
-    else:
-        model.audio_encoder.requires_grad_(False)
     encoded = {split: _encoded(recipe, seed, split, content, model) for split, content in rows.items()}
     trainer = AudioBertTrainer(
         model=model,
         args=training_arguments(recipe, folder, seed),
         train_dataset=encoded["train"],
         eval_dataset=encoded["validation"],
-        data_collator=AudioBertCollator(tokenizer, features),
+        features=features,
+        learning_rates=recipe.learning_rates,
     )
     started = time.monotonic()
     run_training(trainer, folder)
     seconds = time.monotonic() - started
+    trainer.refresh_bank()
     model.eval()
-    if features is not None:
-        model.refresh_values(refresh_values(model.audio_encoder, features, model.config.audio_pooling))
     model.save_pretrained(folder)
     metrics = {
         "kind": recipe.kind,
@@ -181,6 +109,7 @@ def _train_one(
         "bank": {"clips": len(model.bank), "value_fingerprint": model.bank.value_fingerprint},
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
+        "data_wait_share": trainer.data_wait_share and round(trainer.data_wait_share, 4),
         "versions": versions(),
         "hardware": hardware(),
         # Of the model as it was saved, with spans detected and clips retrieved as in use.

@@ -12,6 +12,7 @@ from .clap_evaluation import encode_cached_keys, measure_retrieval
 from .clap_recipe import ClapRecipe
 from .clip_sources import Clip
 from .contrastive_loss import contrastive_loss, gather_rows
+from .learning_rates import give_own_rate
 from .resumable_trainer import ResumableTrainer
 from .spectrogram_masking import augment
 
@@ -81,7 +82,9 @@ class ClapTrainer(ResumableTrainer):
         """Give the text tower's language model its own learning rate, where the recipe names one."""
         if self.optimizer is None:
             super().create_optimizer(*args, **kwargs)
-            _split_groups(self.optimizer, self.model.text_model, self.recipe.text_learning_rate)
+            if self.recipe.text_learning_rate:
+                weights = _language_model_weights(self.model.text_model)
+                give_own_rate(self.optimizer, weights, self.recipe.text_learning_rate)
         return self.optimizer
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
@@ -102,13 +105,5 @@ def _fix_batch_statistics(model: PreTrainedModel) -> None:
             module.eval()
 
 
-def _split_groups(optimizer: torch.optim.Optimizer, text_model: torch.nn.Module, learning_rate: float | None) -> None:
-    """Move the text tower's parameters, its pooler's not, into groups of their own with another learning rate."""
-    if not learning_rate:
-        return
-    slow = {parameter for name, parameter in text_model.named_parameters() if not name.startswith("pooler.")}
-    for group in list(optimizer.param_groups):
-        moved = [parameter for parameter in group["params"] if parameter in slow]
-        if moved:
-            group["params"] = [parameter for parameter in group["params"] if parameter not in slow]
-            optimizer.add_param_group({**group, "params": moved, "lr": learning_rate})
+def _language_model_weights(text_model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [weight for name, weight in text_model.named_parameters() if not name.startswith("pooler.")]

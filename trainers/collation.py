@@ -1,5 +1,6 @@
 """Rows of AuditoryBench to batches that hear: answers expanded, spans placed, clips retrieved, features collated."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 from audiobert.modeling_audiobert import AudioBertForMaskedLM
 from audiobert.modeling_audiobert.span_decoding import span_token_range
 
+from .answer_loss import IGNORED
 from .audio_features import AudioFeatureCache
 from .masked_questions import questions_of
 from .masked_sentences import GAP, with_mask_token
@@ -18,8 +20,9 @@ from .masked_sentences import GAP, with_mask_token
 
 __all__ = ["AudioBertCollator", "EncodedRow", "encode_rows", "retrieve_clips"]
 
-IGNORED = -100
 NONE = -1
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,7 +50,8 @@ def encode_rows(
     """Return the rows whose sentence has exactly one gap, tokenized, with labels and annotated spans.
 
     The loss belongs to the answer's word pieces alone: the released code also takes it from padding and from every
-    other token. Spans that are not in their sentence are left out.
+    other token. Nobody is to learn to say "unknown", so unknown pieces have no label, and a row without any other is
+    left out. Spans that are not in their sentence are left out.
 
     Args:
         rows: of the schema in `audiobert.dataset_scripts.auditorybench`.
@@ -62,10 +66,14 @@ def encode_rows(
         arXiv 2409.08199, section II-B4.
     """
     asked = [row for row in rows if row["sentence"].count(GAP) == 1]
-    return [
+    encoded = [
         _encode_row(row, question, tokenizer, max_spans)
         for row, question in zip(asked, questions_of(asked, tokenizer, max_length), strict=True)
     ]
+    known = [row for row in encoded if any(label != IGNORED for label in row.labels)]
+    if len(known) < len(encoded):
+        logger.info("%d rows left out: the vocabulary has no piece of their answer", len(encoded) - len(known))
+    return known
 
 
 def retrieve_clips(model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batch_size: int = 64) -> list[EncodedRow]:
@@ -145,7 +153,7 @@ def _encode_row(row: dict[str, Any], question, tokenizer: PreTrainedTokenizerBas
             spans.append(tuple(position + growth * (position > gap) for position in tokens))
     labels = [IGNORED] * len(question.input_ids)
     for position, piece in zip(question.gap, question.answer, strict=True):
-        labels[position] = piece
+        labels[position] = piece if piece >= 0 else IGNORED
     return EncodedRow(question.input_ids, labels, sorted(spans)[:max_spans])
 
 

@@ -15,6 +15,7 @@ from audiobert.modeling_audiobert.adapter import attention_projections, inject_a
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 
+from .answer_loss import IGNORED, AnswerLossMixin
 from .collation import EncodedRow, encode_rows
 from .evaluation import evaluate_model
 from .lora_trainer import LoraTrainer, merge_lora
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["TEXT_ONLY", "TextOnlyCollator", "TextOnlyTrainer", "train_text_only"]
 
 TEXT_ONLY = "text_only"
-IGNORED = -100
 _ANY_NUMBER_OF_SPANS = 64
 
 
@@ -50,16 +50,15 @@ class TextOnlyCollator:
         return batch
 
 
-class TextOnlyTrainer(LoraTrainer):
-    """Trains by AudioBERT's loss: the mean over the answers' word pieces of a batch."""
+class TextOnlyTrainer(AnswerLossMixin, LoraTrainer):
+    """Trains a masked language model by AudioBERT's loss."""
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
         labels = inputs["labels"]
         logits = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"}).logits
         wanted = labels != IGNORED
         loss = torch.nn.functional.cross_entropy(logits[wanted].float(), labels[wanted], reduction="sum")
-        loss = loss / wanted.sum().clamp(min=1)
-        return (loss, {"logits": logits}) if return_outputs else loss
+        return loss / wanted.sum().clamp(min=1), {"logits": logits}
 
 
 def train_text_only(
