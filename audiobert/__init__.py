@@ -60,7 +60,7 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_TRAINERS})
+    return sorted({*globals(), *__all__})
 
 
 register_auditorybench()
