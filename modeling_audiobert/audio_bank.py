@@ -160,7 +160,7 @@ class AudioBank:
         Args:
             kind (`str`, *optional*):
                 `"exact"` for none; `"hnsw"` or `"ivfpq"` of FAISS; `"milvus"`. Left out: by the number of clips,
-                exact below 50,000, then HNSW, and IVF-PQ from 200,000 on.
+                exact below 50,000, then IVF-PQ.
             recall (`float`, *optional*, defaults to 0.95):
                 Which share of the nearest 10 clips has to be found, above 0 and up to 1.
             queries (`torch.FloatTensor` of shape `(num_queries, key_dim)`, *optional*):

@@ -1,4 +1,4 @@
-"""FAISS indexes over the keys of a bank: HNSW for some 100,000 clips, IVF-PQ for more."""
+"""FAISS indexes over the keys of a bank: IVF-PQ for large banks, HNSW on request."""
 
 import hashlib
 from pathlib import Path

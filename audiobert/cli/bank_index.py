@@ -12,8 +12,7 @@ def index(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="exact, hnsw, ivfpq or milvus. Left out: by the number of clips, exact below 50,000, then hnsw, and "
-            "ivfpq from 200,000 on.",
+            help="exact, hnsw, ivfpq or milvus. Left out: by the number of clips, exact below 50,000, then ivfpq.",
         ),
     ] = None,
     recall: Annotated[
