@@ -10,12 +10,11 @@ from tqdm import tqdm
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from audiobert.modeling_audiobert import AudioBertForMaskedLM
-from audiobert.modeling_audiobert.span_decoding import span_token_range
 
 from .answer_loss import IGNORED
 from .audio_features import AudioFeatureCache
-from .masked_questions import questions_of
-from .masked_sentences import GAP, with_mask_token
+from .masked_questions import annotated_spans, questions_of
+from .masked_sentences import GAP
 
 
 __all__ = ["AudioBertCollator", "EncodedRow", "encode_rows", "retrieve_clips"]
@@ -140,21 +139,10 @@ class AudioBertCollator:
 
 
 def _encode_row(row: dict[str, Any], question, tokenizer: PreTrainedTokenizerBase, max_spans: int) -> EncodedRow:
-    ranges = [(span["start"], span["end"]) for span in row["spans"]]
-    text, ranges = with_mask_token(row["sentence"], tokenizer.mask_token, ranges)
-    encoding = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
-    offsets, special = encoding["offset_mapping"], encoding["special_tokens_mask"]
-    # The tokenizer read one mask token, the question has one for each piece of the answer.
-    gap, growth = question.gap[0], len(question.gap) - 1
-    spans = []
-    for start, end in ranges:
-        tokens = span_token_range(offsets, start, end, special)
-        if tokens is not None:
-            spans.append(tuple(position + growth * (position > gap) for position in tokens))
     labels = [IGNORED] * len(question.input_ids)
     for position, piece in zip(question.gap, question.answer, strict=True):
         labels[position] = piece if piece >= 0 else IGNORED
-    return EncodedRow(question.input_ids, labels, sorted(spans)[:max_spans])
+    return EncodedRow(question.input_ids, labels, annotated_spans(row, question, tokenizer)[:max_spans])
 
 
 def _pad(sequences: Sequence[Sequence[int]], value: int) -> torch.LongTensor:

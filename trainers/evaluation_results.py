@@ -47,6 +47,8 @@ class RowPrediction:
         correct (`bool`): whether they are the same under the protocol (word pieces, not letters, decide).
         similarity (`float`, *optional*): of the row's nearest retrieved clip, cosine; None where none was retrieved.
         clips (`list[str]`): published ids of the clips heard, span after span.
+        right_label (`bool`, *optional*):
+            Whether all of them are of the right label, as [`ClipChoice`] defines it; None where nothing was heard.
     """
 
     id: str
@@ -58,6 +60,7 @@ class RowPrediction:
     correct: bool
     similarity: float | None = None
     clips: list[str] = field(default_factory=list)
+    right_label: bool | None = None
 
 
 def summary(task: str, predictions: Sequence[RowPrediction]) -> dict[str, Any]:
@@ -71,7 +74,8 @@ def summary(task: str, predictions: Sequence[RowPrediction]) -> dict[str, Any]:
         `dict`: **split**, **task**, **hearing**; **accuracy** (0 to 1), **correct**, **rows**; **interval**: `low`
         and `high` of the accuracy's 95 % Wilson score interval; **f1**: `macro` and `weighted` F1 with each answer,
         given or right, as a class (macro: averaged evenly; weighted: by the rows of the right answer), as the metric
-        `auditorybench` counts it.
+        `auditorybench` counts it; **heard**: rows that heard a clip; **right_label**: those of them that heard only
+        clips of the right label.
     """
     counted = [prediction for prediction in predictions if task in (COMBINED, prediction.task)]
     correct = sum(prediction.correct for prediction in counted)
@@ -91,6 +95,8 @@ def summary(task: str, predictions: Sequence[RowPrediction]) -> dict[str, Any]:
             "high": float(interval.high),
         },
         "f1": {"macro": scores["macro_f1"], "weighted": scores["weighted_f1"]},
+        "heard": sum(bool(prediction.clips) for prediction in counted),
+        "right_label": sum(bool(prediction.right_label) for prediction in counted),
     }
 
 

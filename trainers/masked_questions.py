@@ -8,19 +8,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from audiobert.dataset_scripts.auditorybench.sources import PITCH
 from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.modeling_audiobert.span_decoding import span_token_range
 
 from .masked_sentences import answer_pieces, with_mask_token
 
 
-__all__ = ["Question", "choice_pieces", "longest_input", "questions_of"]
+__all__ = ["Question", "annotated_spans", "choice_pieces", "longest_input", "questions_of"]
 
 
 @dataclass(frozen=True)
 class Question:
     """A row as the model reads it: as many mask tokens as the answer has word pieces."""
 
-    row_id: str
-    task: str
+    row: dict[str, Any]
+    """As the benchmark has it."""
     input_ids: list[int]
     gap: tuple[int, ...]
     """Positions of the mask tokens in `input_ids`."""
@@ -44,6 +45,28 @@ def questions_of(
             token of this vocabulary.
     """
     return [_question(row, tokenizer, max_length) for row in rows]
+
+
+def annotated_spans(row: dict[str, Any], question: Question, tokenizer: PreTrainedTokenizerBase) -> list[tuple]:
+    """Return the token ranges, `(start, end)`, of a row's published spans in the `input_ids` of its question.
+
+    Spans that are not in their sentence are left out.
+
+    Args:
+        tokenizer: a fast one: only these tell which characters a token stands for.
+    """
+    ranges = [(span["start"], span["end"]) for span in row["spans"]]
+    text, ranges = with_mask_token(row["sentence"], tokenizer.mask_token, ranges)
+    encoding = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
+    offsets, special = encoding["offset_mapping"], encoding["special_tokens_mask"]
+    # The tokenizer read one mask token, the question has one for each piece of the answer.
+    gap, growth = question.gap[0], len(question.gap) - 1
+    spans = []
+    for start, end in ranges:
+        tokens = span_token_range(offsets, start, end, special)
+        if tokens is not None:
+            spans.append(tuple(position + growth * (position > gap) for position in tokens))
+    return sorted(spans)
 
 
 def choice_pieces(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -91,8 +114,7 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
             f"row '{row['id']}' has {len(input_ids)} tokens, the model reads {max_length}. Leave the row out."
         )
     return Question(
-        row_id=row["id"],
-        task=row["task"],
+        row=row,
         input_ids=input_ids,
         gap=tuple(range(gap, gap + len(answer))),
         # No prediction equals -1: a model that answers "unknown" does not know the answer.

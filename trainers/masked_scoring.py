@@ -1,12 +1,13 @@
 """What a masked language model, AudioBERT among them, answers to questions whose answer's length is given."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from .hearing_settings import Evidence, HearingSettings
 from .masked_questions import Question
 
 
@@ -20,34 +21,40 @@ class Answer:
     Args:
         predicted (`str`): the text of it.
         correct (`bool`).
-        similarity (`float`, *optional*): of the nearest clip that was retrieved for it.
-        clips (`list[str]`): ids of the clips heard.
+        evidence (`Evidence`): what was heard for it.
     """
 
     predicted: str
     correct: bool
-    similarity: float | None = None
-    clips: list[str] = field(default_factory=list)
+    evidence: Evidence
 
 
 def answer_questions(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[Question], batch_size: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[Question],
+    batch_size: int,
+    settings: HearingSettings | None = None,
 ) -> dict[str | None, list[Answer]]:
-    """Return the answer to each question: under `"on"` and `"off"` for hearing, or under None.
+    """Return the answer to each question, under the name of each setting of hearing; under None without settings.
 
     The rows of a batch are of similar length, which saves time and changes nothing else.
     """
-    hears = model.config.model_type == "audiobert"
-    answers: dict[str | None, list] = {
-        hearing: [None] * len(questions) for hearing in (["on", "off"] if hears else [None])
-    }
+    names = settings.names if settings else [None]
+    answers: dict[str | None, list] = {name: [None] * len(questions) for name in names}
     with torch.inference_mode(), tqdm(total=len(questions), unit="row", disable=None) as progress:
         for batch in length_batches([len(question.input_ids) for question in questions], batch_size):
             asked = [questions[index] for index in batch]
             inputs = tokenizer.pad({"input_ids": [question.input_ids for question in asked]}, return_tensors="pt")
-            for hearing, given in _answers(model, tokenizer, asked, inputs.to(model.device)).items():
-                for index, answer in zip(batch, given, strict=True):
-                    answers[hearing][index] = answer
+            inputs = inputs.to(model.device)
+            padding = inputs["attention_mask"].argmax(dim=1).tolist()
+            if settings:
+                outputs = settings.outputs(inputs, asked, padding)
+            else:
+                outputs = [(None, model(**inputs).logits, [Evidence()] * len(batch))]
+            for name, logits, evidence in outputs:
+                for index, *row in zip(batch, asked, logits, padding, evidence, strict=True):
+                    answers[name][index] = _answer(tokenizer, *row)
             progress.update(len(batch))
     return answers
 
@@ -59,33 +66,8 @@ def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int
         yield order[start : start + batch_size]
 
 
-def _answers(model, tokenizer, asked: Sequence[Question], inputs) -> dict[str | None, list[Answer]]:
-    padding = _left_padding(inputs)
-    if model.config.model_type != "audiobert":
-        logits = model(**inputs).logits
-        return {None: [_answer(*row, tokenizer) for row in zip(asked, logits, padding, strict=True)]}
-    output = model(**inputs, hearing=True, output_hearing_off=True)
-    evidence = _evidence(model, output)
-    return {
-        "on": [
-            _answer(*row, tokenizer, *heard)
-            for *row, heard in zip(asked, output.logits, padding, evidence, strict=True)
-        ],
-        "off": [_answer(*row, tokenizer) for row in zip(asked, output.hearing_off_logits, padding, strict=True)],
-    }
-
-
-def _left_padding(inputs) -> list[int]:
-    return inputs["attention_mask"].argmax(dim=1).tolist()
-
-
 def _answer(
-    question: Question,
-    logits: torch.Tensor,
-    padding: int,
-    tokenizer: PreTrainedTokenizerBase,
-    similarity: float | None = None,
-    clips: Sequence[str] = (),
+    tokenizer: PreTrainedTokenizerBase, question: Question, logits: torch.Tensor, padding: int, evidence: Evidence
 ) -> Answer:
     """Judge one row's `logits`, of shape `(sequence_length, vocabulary_size)`."""
     at_gap = logits[[padding + position for position in question.gap]]
@@ -93,20 +75,4 @@ def _answer(
         pieces = at_gap.argmax(dim=-1).tolist()
     else:
         pieces = [question.choices[int(at_gap[0, question.choices].argmax())]]
-    text = tokenizer.decode(pieces, skip_special_tokens=False).strip()
-    return Answer(text, pieces == question.answer, similarity, list(clips))
-
-
-def _evidence(model, output) -> list[tuple[float | None, list[str]]]:
-    """Return, for each row, the similarity of the nearest clip heard, and the ids of all."""
-    names = model.bank.descriptions["id"]
-    rows = []
-    for clips, similarities in zip(output.clip_ids.tolist(), output.similarities.tolist(), strict=True):
-        heard = [
-            (cosine, names[clip].as_py())
-            for of_span in zip(clips, similarities, strict=True)
-            for clip, cosine in zip(*of_span, strict=True)
-            if clip >= 0
-        ]
-        rows.append((max(cosine for cosine, _ in heard) if heard else None, [name for _, name in heard]))
-    return rows
+    return Answer(tokenizer.decode(pieces).strip(), pieces == question.answer, evidence)

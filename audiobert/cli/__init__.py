@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from .bank import bank as bank_commands
+from .compare import compare as compare_command
 from .construct import construct as construct_commands
 from .convert_clap import convert_clap as convert_clap_command
 from .data import data as data_commands
@@ -75,6 +76,7 @@ app.command("doctor", rich_help_panel=_START)(doctor_command)
 app.command("evaluate", rich_help_panel=_MEASURE)(evaluate_command)
 app.command("evaluate clap", rich_help_panel=_MEASURE)(evaluate_clap_command)
 app.command("evaluate detector", rich_help_panel=_MEASURE)(evaluate_detector_command)
+app.command("compare", rich_help_panel=_MEASURE)(compare_command)
 app.add_typer(data_commands, name="data", rich_help_panel=_MEASURE)
 app.add_typer(bank_commands, name="bank", rich_help_panel=_MAKE)
 app.add_typer(train_commands, name="train", rich_help_panel=_MAKE)

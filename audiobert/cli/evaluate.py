@@ -29,7 +29,24 @@ def evaluate(  # noqa: PLR0913 - one argument an option
         bool, typer.Option("--json", help="Print the results as JSON; the single predictions only go to --out.")
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Rows at a time; changes the speed only.")] = 32,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the clips and resamples drawn.")] = 0,
+    hearing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What an AudioBERT hears: on and off (the default), random, oracle, gold, gold-random, gold-oracle; "
+            "may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Every setting of hearing, and paired tests of 'on' against each.")
+    ] = False,
+    text_only: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="For --ablations: the same training without any sound.")
+    ] = None,
+    language_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="For --ablations: the model that training started from.")
+    ] = None,
 ) -> None:
     """Measure a model's accuracy on AuditoryBench; an AudioBERT's with hearing on and off.
 
@@ -37,26 +54,29 @@ def evaluate(  # noqa: PLR0913 - one argument an option
 
     Example: audiobert evaluate google-bert/bert-base-uncased --data-dir auditorybench --split test --out bert.json
     """
-    from audiobert.trainers.evaluation import evaluate_model, save_results
+    from audiobert.trainers.ablations import LANGUAGE_MODEL, TEXT_ONLY, evaluate_ablations
+    from audiobert.trainers.evaluation import EvaluationOptions, evaluate_model, save_results
     from audiobert.trainers.evaluation_results import check_results_path
+
+    from .evaluation_text import comparison_lines, result_lines
 
     if out is not None:
         check_results_path(out)
-    results = evaluate_model(model, data_dir, task=task, split=split or "test", batch_size=batch_size, seed=seed)
+    others = {name: other for name, other in ((TEXT_ONLY, text_only), (LANGUAGE_MODEL, language_model)) if other}
+    if others and not ablations:
+        raise typer.BadParameter("--text-only and --language-model are compared with by --ablations: add it.")
+    options = EvaluationOptions(batch_size, hearing or None, seed)
+    asked = (data_dir, task, split or "test", options)
+    results = evaluate_ablations(model, others, *asked) if ablations else evaluate_model(model, *asked)
     if out is not None:
         save_results(results, out)
     if as_json:
         shown = {name: value for name, value in results.items() if name != "predictions"}
         print(json.dumps(shown, indent=2, ensure_ascii=False))
         return
-    print(f"{model} ({results['protocol']})")
-    for result in results["results"]:
-        hearing = f", hearing {result['hearing']}" if result["hearing"] else ""
-        low, high = (100 * result["interval"][end] for end in ("low", "high"))
-        accuracy = f"{100 * result['accuracy']:.2f} % ({result['correct']} of {result['rows']} rows)"
-        f1 = f"F1 {100 * result['f1']['weighted']:.2f} weighted, {100 * result['f1']['macro']:.2f} macro"
-        print(
-            f"  {result['split']} {result['task']}{hearing}: {accuracy}, 95 % interval {low:.2f} to {high:.2f}, {f1}"
-        )
+    print("\n".join(result_lines(results)))
+    if ablations:
+        print("Compared on the same rows:")
+        print("\n".join(comparison_lines(results["comparisons"])))
     if results["left_out"]:
         print(f"{len(results['left_out'])} rows without exactly one gap were left out.", file=sys.stderr)

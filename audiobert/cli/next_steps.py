@@ -12,6 +12,7 @@ NEXT_STEPS = {
     "bank info": 'audiobert bank search bank "cat sound" --clap runs/clap',
     "bank remove": "audiobert bank info bank",
     "bank search": "audiobert train audiobert --config cpu_small bank=bank data_dir=auditorybench audio_dir=clips",
+    "compare": "audiobert evaluate runs/audiobert --data-dir auditorybench --ablations --out ablations.json",
     "construct categorize": "audiobert construct generate clips.jsonl --out candidates.jsonl",
     "construct generate": "audiobert construct split candidates.jsonl --pitches pitches.jsonl --out my-bench",
     "construct pitch": "audiobert construct generate clips.jsonl --pitches pitches.jsonl --out candidates.jsonl",

@@ -13,7 +13,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from audiobert import AudioBertForMaskedLM
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.evaluation import evaluate_model, load_results, save_results
+from audiobert.trainers.evaluation import EvaluationOptions, evaluate_model, load_results, save_results
+from audiobert.trainers.hearing_settings import HearingSettings
 from audiobert.trainers.masked_questions import questions_of
 from audiobert.trainers.masked_scoring import answer_questions
 from audiobert.trainers.prediction import fill_masks
@@ -37,8 +38,8 @@ def load(folder: Path):
     return model, AutoTokenizer.from_pretrained(folder)
 
 
-def judge(model, tokenizer, questions, batch_size) -> dict:
-    answers = answer_questions(model, tokenizer, questions, batch_size)
+def judge(model, tokenizer, questions, batch_size, settings=None) -> dict:
+    answers = answer_questions(model, tokenizer, questions, batch_size, settings)
     return {hearing: [answer.correct for answer in given] for hearing, given in answers.items()}
 
 
@@ -133,7 +134,9 @@ def test_an_audiobert_is_measured_with_hearing_on_and_off(parts, benchmark, tmp_
     tokenizer = AutoTokenizer.from_pretrained(parts.language_model)
     model = AutoModelForMaskedLM.from_pretrained(tmp_path / "model").eval()
     rows = load_auditorybench("sound_pitch_comparison", "test", benchmark).to_list()
-    verdicts = judge(model, tokenizer, questions_of(rows, tokenizer, 60), batch_size=4)
+    verdicts = judge(
+        model, tokenizer, questions_of(rows, tokenizer, 60), 4, HearingSettings(model, tokenizer, ["on", "off"], 0)
+    )
     assert verdicts["on"] != verdicts["off"]
     pitch_on = next(
         result
@@ -246,7 +249,11 @@ def test_models_and_arguments_that_cannot_be_used_are_named(parts, benchmark, tm
     refused("no task 'animals'; give one of", task="animals")
     refused("no split 'dev'; give one of train, validation, test, wiki", split="dev")
     refused("splits are test, test; name each", split=["test", "test"])
-    refused("batch size is 0", batch_size=0)
+    with pytest.raises(AudioBertInputError, match="batch size is 0"):
+        EvaluationOptions(batch_size=0)
+    with pytest.raises(AudioBertInputError, match="no setting of hearing 'loud'; give one of off, on, random"):
+        EvaluationOptions(hearing=["loud"])
+    refused("is a bert model, which does not hear", options=EvaluationOptions(hearing=["on"]))
     refused("'data-dir' is '/nowhere', which is not a folder", data_dir="/nowhere")
     refused("there is no folder '/nowhere'", model=Path("/nowhere"))
     refused("model_type 'clap', which AutoModelForMaskedLM cannot load", model=parts.clap)
