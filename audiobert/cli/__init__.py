@@ -19,6 +19,7 @@ from .evaluate_detector import evaluate_detector as evaluate_detector_command
 from .fill_mask import fill_mask as fill_mask_command
 from .next_steps import add_next_steps
 from .quickstart import quickstart as quickstart_command
+from .report import report as report_command
 from .train import train as train_commands
 
 
@@ -77,6 +78,7 @@ app.command("evaluate", rich_help_panel=_MEASURE)(evaluate_command)
 app.command("evaluate clap", rich_help_panel=_MEASURE)(evaluate_clap_command)
 app.command("evaluate detector", rich_help_panel=_MEASURE)(evaluate_detector_command)
 app.command("compare", rich_help_panel=_MEASURE)(compare_command)
+app.command("report", rich_help_panel=_MEASURE)(report_command)
 app.add_typer(data_commands, name="data", rich_help_panel=_MEASURE)
 app.add_typer(bank_commands, name="bank", rich_help_panel=_MAKE)
 app.add_typer(train_commands, name="train", rich_help_panel=_MAKE)

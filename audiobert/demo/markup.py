@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,7 +12,16 @@ from audiobert.trainers.audio_loading import Sound
 from audiobert.trainers.spectrogram_picture import spectrogram_png
 
 
-__all__ = ["bars", "clip_card", "no_player", "notice", "own_sound_card", "player", "sentence_with_spans"]
+__all__ = [
+    "bars",
+    "clip_card",
+    "marked_sentence",
+    "no_player",
+    "notice",
+    "own_sound_card",
+    "player",
+    "sentence_with_spans",
+]
 
 # One card holds that much of a sound: longer ones would make the page heavy.
 _SHOWN_SECONDS = 12
@@ -25,13 +35,27 @@ def notice(message: str) -> str:
 
 def sentence_with_spans(answer: dict[str, Any], mask_token: str) -> str:
     """The sentence, its spans marked and named by what they hear, its masks set off."""
-    text, parts, position = answer["text"], [], 0
-    for span in answer["spans"]:
-        parts += [_with_masks(text[position : span["start"]], mask_token), _marked(text, span)]
-        position = span["end"]
-    parts.append(_with_masks(text[position:], mask_token))
+    ranges = [(span["start"], span["end"], _heard_by(span)) for span in answer["spans"]]
     listened = "" if answer["spans"] else '<p class="ab-hint">No word in it names a sound: nothing to hear.</p>'
-    return f'<p class="ab-sentence">{"".join(parts)}</p>{listened}'
+    return marked_sentence(answer["text"], ranges, mask_token) + listened
+
+
+def marked_sentence(text: str, ranges: Sequence[tuple[int, int, str | None]], mask_token: str) -> str:
+    """A sentence with character ranges marked, each with what is shown when it is pointed at, and its masks set off.
+
+    Args:
+        text (`str`): the sentence.
+        ranges: start, end and title of each; in order, none reaching into the next.
+        mask_token (`str`): how the sentence writes a mask.
+    """
+    parts, position = [], 0
+    for start, end, title in ranges:
+        named = "" if title is None else f' title="{escape(title)}"'
+        parts.append(_with_masks(text[position:start], mask_token))
+        parts.append(f'<mark class="ab-span"{named}>{escape(text[start:end])}</mark>')
+        position = end
+    parts.append(_with_masks(text[position:], mask_token))
+    return f'<p class="ab-sentence">{"".join(parts)}</p>'
 
 
 def bars(answer: dict[str, Any], hearing: bool) -> str:
@@ -53,12 +77,9 @@ def bars(answer: dict[str, Any], hearing: bool) -> str:
 
 
 def clip_card(clip: dict[str, Any], sound_html: str) -> str:
-    """What is known of a clip of the bank, with its player and picture."""
-    facts = [
-        f"similarity <b>{clip['similarity']:.3f}</b>",
-        f"licence: {escape(clip['licence'] or 'not recorded')}",
-        f"clip {escape(clip['id'])}",
-    ]
+    """What is known of a clip of the bank, with its player and picture; its similarity may be None: not known."""
+    facts = [] if clip["similarity"] is None else [f"similarity <b>{clip['similarity']:.3f}</b>"]
+    facts += [f"licence: {escape(clip['licence'] or 'not recorded')}", f"clip {escape(clip['id'])}"]
     return _card(clip["caption"] or clip["label"] or "no caption", facts, sound_html, clip["heard"])
 
 
@@ -99,10 +120,9 @@ def _with_masks(text: str, mask_token: str) -> str:
     return escape(text).replace(escape(mask_token), '<span class="ab-mask">[MASK]</span>')
 
 
-def _marked(text: str, span: dict[str, Any]) -> str:
+def _heard_by(span: dict[str, Any]) -> str:
     heard = [clip["caption"] or clip["id"] for clip in span["clips"] if clip["heard"]]
-    what = span["sound"] or ", ".join(heard) or "nothing similar enough in the bank"
-    return f'<mark class="ab-span" title="hears: {escape(what)}">{escape(text[span["start"] : span["end"]])}</mark>'
+    return f"hears: {span['sound'] or ', '.join(heard) or 'nothing similar enough in the bank'}"
 
 
 def _column(kind: str, title: str, tokens: list[dict[str, Any]], scale: float) -> str:
