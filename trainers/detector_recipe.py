@@ -45,6 +45,8 @@ class DetectorRecipe:
             always measured on all three.
         clean_train (`bool`): leave out the training rows whose sentence is in another split as well.
         ordinary_text (`OrdinaryTextSettings`): for false alarms, and for the threshold.
+        varied_rows (`int`): train on that many rows more, sounds of the training rows in sentences unlike the
+            benchmark's; see `varied_rows`. Ordinary lines that name one of these sounds are then left out.
         output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
         seeds (`list[int]`): one run each; a run that has ended is not repeated.
         max_length (`int`): tokens of a sentence that are read; longer ones are cut.
@@ -61,6 +63,7 @@ class DetectorRecipe:
     task: str = "combined"
     clean_train: bool = False
     ordinary_text: OrdinaryTextSettings = field(default_factory=OrdinaryTextSettings)
+    varied_rows: int = 0
     output_dir: Path = Path("runs/detector")
     seeds: list[int] = field(default_factory=lambda: [0])
     max_length: int = 128

@@ -36,6 +36,7 @@ from .training_run import (
     start_run,
     training_arguments,
 )
+from .varied_sentences import SoundWords, varied_rows
 
 
 __all__ = ["DetectorRecipe", "detector_kind", "load_detector_tokenizer", "span_token_metrics", "train_detector"]
@@ -136,9 +137,10 @@ class _Inputs:
         ordinary = None
         if recipe.ordinary_text.path is not None:
             ordinary = OrdinaryText.read(recipe.ordinary_text)
-        negatives = ordinary.train if ordinary is not None else []
+        self.more = _more_rows(recipe, self.rows["train"], ordinary)
         self.kind = detector_kind(recipe, self.tokenizer)
-        encoded = token_labels(self.rows["train"] + negatives, self.tokenizer, recipe.max_length)
+        more = [row for rows in self.more.values() for row in rows]
+        encoded = token_labels(self.rows["train"] + more, self.tokenizer, recipe.max_length)
         self.train = self.kind.dataset(encoded, "train")
         self.benchmark = DetectorBenchmark.prepare(
             self.kind, self.tokenizer, recipe.data_dir, recipe.max_length, ordinary
@@ -148,12 +150,28 @@ class _Inputs:
         self.validation = Subset(self.benchmark.datasets["validation"], own)
 
     def train_rows(self, recipe: DetectorRecipe, seed: int) -> tuple[Subset, int]:
-        """Return the rows that a seed trains on, and how many of them are of the benchmark; the rest is ordinary."""
+        """Return the rows that a seed trains on, and how many of them are of the benchmark; `more` are behind them."""
         count = len(self.rows["train"])
         chosen = list(range(count))
         if recipe.max_train_rows is not None:
             chosen = random.Random(seed).sample(chosen, min(recipe.max_train_rows, count))
         return Subset(self.train, [*chosen, *range(count, len(self.train))]), len(chosen)
+
+
+def _more_rows(
+    recipe: DetectorRecipe, benchmark: list[dict[str, Any]], ordinary: OrdinaryText | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what is trained on beside the benchmark."""
+    lines = ordinary.train if ordinary is not None else []
+    if recipe.varied_rows:
+        # Their sounds would be unlearnt where an ordinary line names one.
+        words = SoundWords(benchmark)
+        lines = [row for row in lines if not words.occur_in(row["sentence"])]
+    return {"ordinary": lines, "varied": varied_rows(benchmark, recipe.varied_rows)}
+
+
+def _counts(rows: dict[str, list]) -> dict[str, int]:
+    return {name: len(content) for name, content in rows.items()}
 
 
 def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs) -> dict[str, Any]:
@@ -178,7 +196,7 @@ def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs)
         "detector": recipe.detector,
         "task": recipe.task,
         "seed": seed,
-        "rows": {"train": count, "ordinary": len(train_rows) - count, "validation": len(inputs.validation)},
+        "rows": {"train": count, **_counts(inputs.more), "validation": len(inputs.validation)},
         "data_sha256": {split: rows_digest(content) for split, content in inputs.rows.items()},
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
@@ -212,7 +230,8 @@ def _row_name(recipe: DetectorRecipe) -> str:
     if recipe.clean_train:
         name += ", clean train"
     lines = recipe.ordinary_text.train_lines if recipe.ordinary_text.path is not None else 0
-    return f"{name}, {lines} ordinary lines" if lines else name
+    name += f", {lines} ordinary lines" if lines else ""
+    return name + (f", {recipe.varied_rows} varied rows" if recipe.varied_rows else "")
 
 
 def _write_json(content: Any, path: Path) -> None:

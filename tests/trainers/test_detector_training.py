@@ -93,7 +93,7 @@ def test_a_detector_learns_the_spans_and_is_saved_with_all_that_it_needs(parts, 
     (metrics,) = train_detector(recipe)
     # Train and validation hold the same sentences: what it has seen it must know.
     assert metrics["validation"]["f1"] > 0.9
-    assert metrics["rows"] == {"train": 42, "ordinary": 0, "validation": 42}
+    assert metrics["rows"] == {"train": 42, "ordinary": 0, "varied": 0, "validation": 42}
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
     assert load_recipe(DetectorRecipe, tmp_path / "run" / "recipe.yaml") == recipe
 
@@ -173,6 +173,18 @@ def test_ordinary_text_is_counted_chosen_by_and_learnt_from(parts, benchmark, tm
     assert careful["threshold"]["value"] > ignorant["threshold"]["value"]
     for better in (careful, taught):
         assert better["threshold"]["flagged_share"] < ignorant["threshold"]["flagged_share"]
+
+
+def test_varied_rows_are_trained_on_and_no_ordinary_line_contradicts_them(parts, benchmark, tmp_path):
+    text = tmp_path / "ordinary.txt"
+    text.write_text("\n".join(["i like tea"] * 6 + ["the bees buzzed", "i sleep soundly", "such noise"]))
+    recipe = recipe_of(parts, benchmark, tmp_path / "run", varied_rows=50)
+    recipe.ordinary_text = OrdinaryTextSettings(text, measure_lines=2, choose_lines=3, train_lines=4)
+    (metrics,) = train_detector(recipe)
+    assert metrics["rows"] == {"train": 42, "ordinary": 2, "varied": 50, "validation": 42}
+    plain = recipe_of(parts, benchmark, tmp_path / "plain", varied_rows=0)
+    (without,) = train_detector(plain)
+    assert without["steps"] < metrics["steps"]
 
 
 def test_the_card_tells_the_facts_of_the_run_and_no_folder_of_its_writer(parts, benchmark, tmp_path):
