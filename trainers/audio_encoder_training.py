@@ -18,7 +18,7 @@ from .clip_training import ClipRecipe, ClipRun, held_out_facts, recipe_clips
 from .model_card import CardFacts
 from .resumable_trainer import ResumableTrainer
 from .spectrogram_masking import SpectrogramMasking, augment
-from .training_run import seed_folders
+from .training_run import run_seeds
 
 
 __all__ = ["AudioEncoderRecipe", "AudioEncoderShape", "AudioEncoderTrainer", "LabelRows", "train_audio_encoder"]
@@ -134,7 +134,7 @@ def train_audio_encoder(recipe: AudioEncoderRecipe) -> list[dict[str, Any]]:
     """Train one audio encoder per seed; save each with feature extractor, metrics, recipe and model card.
 
     `ASTModel` and `AutoModel` load the saved folder without the head. A run that was interrupted goes on from its
-    last checkpoint.
+    last checkpoint, one that has ended is not repeated.
 
     Returns:
         The metrics of each run, as in its `metrics.json`.
@@ -145,7 +145,7 @@ def train_audio_encoder(recipe: AudioEncoderRecipe) -> list[dict[str, Any]]:
     """
     source = recipe_clips(recipe, "labelled")
     labelled = ClipSource(source.folder, tuple(clip for clip in source.clips if clip.label), source.name)
-    return [_train_one(ClipRun(recipe, seed, folder, labelled)) for seed, folder in seed_folders(recipe)]
+    return run_seeds(recipe, lambda seed, folder: _train_one(ClipRun(recipe, seed, folder, labelled)))
 
 
 def feature_statistics(features: AudioFeatureCache) -> tuple[float, float]:

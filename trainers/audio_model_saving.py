@@ -1,6 +1,5 @@
 """Saving a trained audio model with all that is needed to use it, and a card of how it was made."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from audiobert.modeling_audiobert.atomic_files import staged_folder
 from .clip_sources import Clip
 from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest
+from .training_run import write_metrics
 
 
 __all__ = ["clip_facts", "save_audio_model"]
@@ -33,7 +33,7 @@ def save_audio_model(folder: Path, model: PreTrainedModel, companions: Sequence[
         for companion in companions:
             companion.save_pretrained(stage)
         write_model_card(stage, card)
-        (stage / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_metrics(metrics, folder)
 
 
 def clip_facts(clips: Sequence[Clip]) -> dict[str, Any]:

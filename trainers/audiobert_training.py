@@ -1,6 +1,5 @@
 """Training of an AudioBERT from its parts, on AuditoryBench (arXiv 2409.08199, sections II-B and III)."""
 
-import json
 import logging
 import random
 import time
@@ -20,7 +19,7 @@ from audiobert.modeling_audiobert.model_card import RunFacts, audiobert_card
 
 from .audio_features import AudioFeatureCache
 from .audiobert_recipe import AdapterSettings, AudioBertRecipe
-from .audiobert_trainer import AudioBertTrainer
+from .audiobert_trainer import AudioBertTrainer, AudioBertTrainerMixin
 from .clip_sources import Clip
 from .collation import EncodedRow, encode_rows, retrieve_clips
 from .evaluation import PROTOCOL, evaluate_model
@@ -28,7 +27,15 @@ from .masked_sentences import require_mask_token
 from .model_card import hub_id, recipe_text, told
 from .provenance import hardware, rows_digest, versions
 from .text_only_training import TEXT_ONLY, train_text_only
-from .training_run import require_folder, run_training, seed_folders, start_run, training_arguments
+from .training_run import (
+    read_metrics,
+    require_folder,
+    run_seeds,
+    run_training,
+    start_run,
+    training_arguments,
+    write_metrics,
+)
 
 
 __all__ = ["AdapterSettings", "AudioBertRecipe", "train_audiobert"]
@@ -41,7 +48,8 @@ _PUBLISHED = "AuditoryBench"
 def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     """Train one AudioBERT per seed, refresh its bank, measure it on validation, and save it with its card.
 
-    A run that was interrupted goes on from its last checkpoint.
+    A run that was interrupted goes on from its last checkpoint, one that has ended is not repeated. Under `accelerate
+    launch` each process trains on its own rows, and the first one measures and saves.
 
     Returns:
         The metrics of each run, as in its `metrics.json`.
@@ -53,18 +61,21 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     """
     data_dir = require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
     _check_settings(recipe)
-    runs = seed_folders(recipe)
     tokenizer = load_part(AutoTokenizer, recipe.language_model)
     require_mask_token(tokenizer, recipe.language_model)
     rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
     train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
-    return [train_one(recipe, seed, folder, tokenizer, rows) for seed, folder in runs]
+    return run_seeds(recipe, lambda seed, folder: train_one(recipe, seed, folder, tokenizer, rows))
 
 
 def _check_settings(recipe: AudioBertRecipe) -> None:
     if recipe.hearing not in ("on", TEXT_ONLY):
         raise AudioBertInputError(f"hearing={recipe.hearing} is not known; give on or {TEXT_ONLY}.")
+    if recipe.trainer not in ("standard", "gaudi"):
+        raise AudioBertInputError(f"trainer={recipe.trainer} is not known; give standard or gaudi.")
     if recipe.hearing == TEXT_ONLY:
+        if recipe.trainer != "standard":
+            raise AudioBertInputError(f"hearing={TEXT_ONLY} trains with trainer=standard; leave trainer out.")
         return
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
@@ -78,16 +89,18 @@ def _train_one(
 ) -> dict[str, Any]:
     cache_folder = recipe.feature_cache or Path(recipe.output_dir).parent / "features"
     recipe = start_run(recipe, folder, seed)
+    arguments = training_arguments(recipe, folder, seed)
     model = _assemble(recipe)
     features = None
     if recipe.train_audio_encoder:
         clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.descriptions.select(["id", "path"]).to_pylist()]
         cache = AudioFeatureCache(cache_folder, clips, model.retriever.feature_extractor, recipe.audio_dir)
-        features = cache.prepare("reading clips")
+        with arguments.main_process_first(local=False, desc="reading clips"):
+            features = cache.prepare("reading clips")
     encoded = {split: _encoded(recipe, seed, split, content, model) for split, content in rows.items()}
-    trainer = AudioBertTrainer(
+    trainer = _trainer_class(recipe)(
         model=model,
-        args=training_arguments(recipe, folder, seed),
+        args=arguments,
         train_dataset=encoded["train"],
         eval_dataset=encoded["validation"],
         features=features,
@@ -96,30 +109,49 @@ def _train_one(
     started = time.monotonic()
     run_training(trainer, folder)
     seconds = time.monotonic() - started
-    trainer.refresh_bank()
-    model.eval()
-    model.save_pretrained(folder)
-    metrics = {
+    if trainer.is_world_process_zero():
+        trainer.refresh_bank()
+        model.eval()
+        model.save_pretrained(folder)
+        metrics = _metrics(recipe, trainer, rows, seconds)
+        with staged_file(folder / "README.md") as temporary:
+            temporary.write_text(audiobert_card(model, folder.name, _run_facts(recipe, metrics)), encoding="utf-8")
+        write_metrics(metrics, folder)
+    trainer.accelerator.wait_for_everyone()
+    return read_metrics(folder)
+
+
+def _trainer_class(recipe: AudioBertRecipe) -> type:
+    if recipe.trainer == "standard":
+        return AudioBertTrainer
+    from .gaudi_trainer import GaudiAudioBertTrainer
+
+    return GaudiAudioBertTrainer
+
+
+def _metrics(
+    recipe: AudioBertRecipe, trainer: AudioBertTrainerMixin, rows: dict[str, list[dict]], seconds: float
+) -> dict[str, Any]:
+    folder = Path(trainer.args.output_dir)
+    share = trainer.data_wait_share
+    encoded = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
+    return {
         "kind": recipe.kind,
         "task": recipe.task,
-        "seed": seed,
+        "seed": trainer.args.seed,
         "rows": {split: len(content) for split, content in encoded.items()},
         "data": {split: _benchmark_name(recipe, content) for split, content in rows.items()},
         "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
-        "bank": {"clips": len(model.bank), "value_fingerprint": model.bank.value_fingerprint},
+        "bank": {"clips": len(trainer.model.bank), "value_fingerprint": trainer.model.bank.value_fingerprint},
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
-        "data_wait_share": trainer.data_wait_share and round(trainer.data_wait_share, 4),
+        "data_wait_share": None if share is None else round(share, 4),
+        "processes": trainer.accelerator.num_processes,
         "versions": versions(),
         "hardware": hardware(),
         # Of the model as it was saved, with spans detected and clips retrieved as in use.
         "validation": evaluate_model(folder, recipe.data_dir, task=recipe.task, split="validation")["results"],
     }
-    with staged_file(folder / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    with staged_file(folder / "README.md") as temporary:
-        temporary.write_text(audiobert_card(model, folder.name, _run_facts(recipe, metrics)), encoding="utf-8")
-    return metrics
 
 
 def _assemble(recipe: AudioBertRecipe) -> AudioBertForMaskedLM:

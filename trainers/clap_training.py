@@ -20,7 +20,7 @@ from .clap_trainer import ClapTrainer
 from .clip_sources import ClipSource
 from .clip_training import ClipRun, held_out_facts, recipe_clips
 from .model_card import CardFacts
-from .training_run import seed_folders
+from .training_run import run_seeds
 
 
 __all__ = ["ClapRecipe", "train_clap"]
@@ -43,7 +43,7 @@ def train_clap(recipe: ClapRecipe) -> list[dict[str, Any]]:
     """
     source = recipe_clips(recipe, "captioned")
     _require_captions(source)
-    return [_train_one(ClipRun(recipe, seed, folder, source)) for seed, folder in seed_folders(recipe)]
+    return run_seeds(recipe, lambda seed, folder: _train_one(ClipRun(recipe, seed, folder, source)))
 
 
 def _train_one(run: ClipRun) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The differences between the transformers versions that training runs on, in one place."""
 
+import os
 import typing
 from dataclasses import fields
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 from transformers import TrainingArguments
 
 
-__all__ = ["current_training_names", "training_hints"]
+__all__ = ["current_training_names", "forget_precision", "training_hints"]
+
+_PRECISION = "ACCELERATE_MIXED_PRECISION"
+# What "accelerate launch" told this process, before any training began in it.
+_PRECISION_AT_START = os.environ.get(_PRECISION)
 
 
 def training_hints() -> dict[str, Any]:
@@ -37,3 +42,15 @@ def current_training_names(settings: dict[str, Any]) -> tuple[dict[str, Any], di
             raise ValueError(f"'training.{old}' and 'training.{new}' are the same setting; keep one.")
         settings[new] = settings.pop(old)
     return settings, hints
+
+
+def forget_precision() -> None:
+    """Undo what an earlier training of this process did to the next one's precision.
+
+    `TrainingArguments(bf16=True)` of transformers 4 sets an environment variable, by which every later training, and
+    every `Accelerator`, of the process computes in bf16 too. Goes when 5 is the minimum.
+    """
+    if _PRECISION_AT_START is None:
+        os.environ.pop(_PRECISION, None)
+    else:
+        os.environ[_PRECISION] = _PRECISION_AT_START

@@ -23,6 +23,7 @@ from .detector_kinds import SeparateKind, TrunkKind
 from .detector_recipe import DetectorRecipe
 from .detector_report import table_of, write_table
 from .detector_rows import IGNORED, OrdinaryText, token_labels
+from .finite_loss import FiniteLossMixin
 from .masked_sentences import require_mask_token
 from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest, versions
@@ -46,7 +47,7 @@ logger = logging.getLogger(__name__)
 TABLE_FILE, TABLE_DATA_FILE = "table2.md", "table2.json"
 
 
-class DetectorTrainer(RowOrderMixin, Trainer):
+class DetectorTrainer(FiniteLossMixin, RowOrderMixin, Trainer):
     """A `Trainer` whose resumed runs meet the rows in the order of uninterrupted ones."""
 
 

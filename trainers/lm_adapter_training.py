@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from transformers import BertForMaskedLM, PreTrainedTokenizerBase
 
-from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .lora_trainer import LoraTrainer
@@ -22,7 +20,7 @@ from .model_card import CardFacts, write_model_card
 from .provenance import versions
 from .starter.adapter_file import adapter_tensors, apply_adapter, save_adapter
 from .starter.starter_model import ADAPTER_FILE, STARTER_NAME, STARTER_SHA256, read_starter_encoder
-from .training_run import run_training, seed_folders, start_run, training_arguments
+from .training_run import run_seeds, run_training, start_run, training_arguments, write_metrics
 
 
 __all__ = ["LmAdapterRecipe", "LmAdapterTrainer", "LoraShape", "train_lm_adapter"]
@@ -106,7 +104,7 @@ def train_lm_adapter(recipe: LmAdapterRecipe) -> list[dict[str, Any]]:
     """Train one masked-LM adapter per seed; save each as one file with metrics, recipe and model card.
 
     `audiobert.starter.build_starter_model(folder, adapter=FILE)` makes a masked language model of it. A run that was
-    interrupted goes on from its last checkpoint.
+    interrupted goes on from its last checkpoint, one that has ended is not repeated.
 
     Returns:
         The metrics of each run, as in its `metrics.json`.
@@ -124,7 +122,7 @@ def train_lm_adapter(recipe: LmAdapterRecipe) -> list[dict[str, Any]]:
             f"'{recipe.data}' has {len(lines)} lines, held_out_lines is {recipe.held_out_lines}: at least one line "
             f"must measure, and one train. Give more text, or another held_out_lines."
         )
-    return [_train_one(recipe, seed, folder, lines) for seed, folder in seed_folders(recipe)]
+    return run_seeds(recipe, lambda seed, folder: _train_one(recipe, seed, folder, lines))
 
 
 def _train_one(recipe: LmAdapterRecipe, seed: int, folder: Path, lines: list[str]) -> dict[str, Any]:
@@ -177,9 +175,8 @@ def _save(
     facts |= {"lora": dataclasses.asdict(recipe.lora), "masking": dataclasses.asdict(recipe.masking)}
     save_adapter(folder / ADAPTER_FILE, tensors, facts)
     metrics["bytes"] = (folder / ADAPTER_FILE).stat().st_size
-    with staged_file(folder / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     write_model_card(folder, _card(recipe, facts, metrics))
+    write_metrics(metrics, folder)
     return metrics
 
 

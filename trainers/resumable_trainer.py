@@ -3,13 +3,14 @@
 import torch
 from transformers import PreTrainedModel, Trainer
 
+from .finite_loss import FiniteLossMixin
 from .row_order import RowOrderMixin
 
 
 __all__ = ["ResumableMixin", "ResumableTrainer"]
 
 
-class ResumableMixin(RowOrderMixin):
+class ResumableMixin(FiniteLossMixin, RowOrderMixin):
     """For a `Trainer`: reads its checkpoints as the model folders that they are.
 
     The parent loads the checkpoint's tensors by name and skips what it does not know; transformers 5 saves the audio

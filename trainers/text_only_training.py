@@ -1,6 +1,5 @@
 """The ablation that hears nothing: AudioBERT's adapter, trained on the same rows by text alone."""
 
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from .lora_trainer import LoraTrainer, merge_lora
 from .masked_sentences import require_matching_vocabulary
 from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest, versions
-from .training_run import run_training, start_run, training_arguments
+from .training_run import read_metrics, run_training, start_run, training_arguments, write_metrics
 
 
 if TYPE_CHECKING:
@@ -89,28 +88,38 @@ def train_text_only(
     started = time.monotonic()
     run_training(trainer, folder)
     seconds = time.monotonic() - started
+    if trainer.is_world_process_zero():
+        _save(trainer.model, tokenizer, folder, recipe)
+        metrics = {
+            "kind": recipe.kind,
+            "hearing": TEXT_ONLY,
+            "task": recipe.task,
+            "seed": seed,
+            "rows": {"train": len(encoded), "validation": len(rows["validation"])},
+            "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
+            "steps": trainer.state.global_step,
+            "seconds_since_start_or_resume": round(seconds, 1),
+            "processes": trainer.accelerator.num_processes,
+            "versions": versions(),
+            "validation": evaluate_model(folder, recipe.data_dir, task=recipe.task, split="validation")["results"],
+        }
+        with staged_folder(folder) as stage:
+            write_model_card(stage, _card(recipe, metrics))
+        write_metrics(metrics, folder)
+    trainer.accelerator.wait_for_everyone()
+    return read_metrics(folder)
+
+
+def _save(
+    trained: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path, recipe: "AudioBertRecipe"
+) -> None:
+    """Merge the adapter into the language model that it was trained on, and save that."""
     plain = load_part(AutoModelForMaskedLM, recipe.language_model)
-    merge_lora(trainer.model, plain)
+    merge_lora(trained, plain)
     plain.config._name_or_path = ""  # would carry the folder of whoever trained it
     with staged_folder(folder) as stage:
         plain.save_pretrained(stage)
         tokenizer.save_pretrained(stage)
-    metrics = {
-        "kind": recipe.kind,
-        "hearing": TEXT_ONLY,
-        "task": recipe.task,
-        "seed": seed,
-        "rows": {"train": len(encoded), "validation": len(rows["validation"])},
-        "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
-        "steps": trainer.state.global_step,
-        "seconds_since_start_or_resume": round(seconds, 1),
-        "versions": versions(),
-        "validation": evaluate_model(folder, recipe.data_dir, task=recipe.task, split="validation")["results"],
-    }
-    with staged_folder(folder) as stage:
-        (stage / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        write_model_card(stage, _card(recipe, metrics))
-    return metrics
 
 
 def _put_adapter_in(model: PreTrainedModel, recipe: "AudioBertRecipe") -> None:

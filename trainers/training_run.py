@@ -5,7 +5,7 @@ import json
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from audiobert.modeling_audiobert.atomic_files import output_errors
+from audiobert.modeling_audiobert.atomic_files import output_errors, staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .compat import forget_precision
+from .gaudi import gaudi_arguments
 from .recipe import RECIPE_FILE, differing_keys, load_recipe, save_recipe, with_training_defaults
 
 
@@ -23,11 +25,14 @@ __all__ = [
     "METRICS_FILE",
     "finished_run",
     "last_checkpoint",
+    "read_metrics",
     "require_folder",
+    "run_seeds",
     "run_training",
     "seed_folders",
     "start_run",
     "training_arguments",
+    "write_metrics",
 ]
 
 logger = logging.getLogger(__name__)
@@ -67,7 +72,36 @@ def finished_run(recipe: Any, output_dir: str | Path, seed: int) -> dict[str, An
         return None
     _check_run_folder(_resolved(recipe, seed), Path(output_dir))
     logger.info("%s: seed %d has ended before and is not repeated", output_dir, seed)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_metrics(output_dir)
+
+
+def run_seeds(recipe: Any, train_one: Callable[[int, Path], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Train once for each seed, leaving out those that have ended before; return the metrics of all.
+
+    Args:
+        train_one (`Callable`): takes seed and folder, trains, and returns the run's metrics.
+
+    Raises:
+        AudioBertInputError: see `seed_folders` and `finished_run`.
+    """
+    runs = seed_folders(recipe)
+    finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
+    return [finished[seed] or train_one(seed, folder) for seed, folder in runs]
+
+
+def write_metrics(metrics: dict[str, Any], folder: str | Path) -> None:
+    """Write a run's metrics; the last thing that it does, since a folder with metrics is not trained again.
+
+    Raises:
+        AudioBertInputError: the file cannot be written.
+    """
+    with staged_file(Path(folder) / METRICS_FILE) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+
+
+def read_metrics(folder: str | Path) -> dict[str, Any]:
+    """Return the metrics that a run has written."""
+    return json.loads((Path(folder) / METRICS_FILE).read_text(encoding="utf-8"))
 
 
 def require_folder(path: str | Path | None, setting: str, holds: str) -> Path:
@@ -109,15 +143,23 @@ def training_arguments(recipe: Any, output_dir: str | Path, seed: int) -> Traini
     """Return the `TrainingArguments` of a run: our defaults, then the recipe's `training:`.
 
     Ours are: `report_to="none"`, a checkpoint each epoch of which the last is kept, a log line every 20 steps, and
-    `remove_unused_columns=False`, which cannot be changed.
+    `remove_unused_columns=False`, which cannot be changed. A recipe with `trainer: gaudi` gets optimum-habana's.
 
     Raises:
-        AudioBertInputError: transformers refuses a value.
+        AudioBertInputError: transformers or optimum-habana refuses a value, or the latter is not installed.
     """
+    forget_precision()
     pin = {"dataloader_pin_memory": torch.accelerator.is_available()}
-    settings = _DEFAULTS | pin | dict(recipe.training)
+    fixed = {"output_dir": str(output_dir), "seed": seed, "remove_unused_columns": False}
+    settings = _DEFAULTS | pin | dict(recipe.training) | fixed
     try:
-        return TrainingArguments(output_dir=str(output_dir), seed=seed, remove_unused_columns=False, **settings)
+        if getattr(recipe, "trainer", "standard") == "gaudi":
+            return gaudi_arguments(settings, recipe.gaudi)
+        return TrainingArguments(**settings)
+    except AudioBertInputError:
+        raise
+    except ImportError as error:
+        raise AudioBertInputError(str(error)) from error
     except ValueError as error:
         raise AudioBertInputError(f"the recipe's 'training' settings are refused by transformers: {error}") from error
 
@@ -146,6 +188,7 @@ def run_training(trainer: Trainer, output_dir: str | Path) -> None:
         raise
     finally:
         trainer.remove_callback(callback)
+        forget_precision()
     if callback.interrupted:
         raise KeyboardInterrupt
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from .train_options import AsJson, Config, Overrides, run_recipe
+from .train_options import AsJson, Config, Overrides, Seeds, run_recipe
 
 
-def train_detector(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def train_detector(config: Config, overrides: Overrides = None, seeds: Seeds = None, as_json: AsJson = False) -> None:
     """Train the span detector, which marks the words of a sentence that name a sound, and measure it.
 
     With detector=trunk it is a probe on the language model itself, else a second model. table2.md in the output folder
@@ -15,7 +15,7 @@ def train_detector(config: Config, overrides: Overrides = None, as_json: AsJson 
     """
     from audiobert.trainers.detector_training import DetectorRecipe, train_detector
 
-    run_recipe(DetectorRecipe, train_detector, (config, overrides, as_json), _describe)
+    run_recipe(DetectorRecipe, train_detector, (config, overrides, seeds, as_json), _describe)
 
 
 def _describe(metrics: dict[str, Any]) -> str:

@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from .train_options import AsJson, Config, Overrides, run_recipe
+from .train_options import AsJson, Config, Overrides, Seeds, run_recipe
 
 
-def train_lm_adapter(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def train_lm_adapter(
+    config: Config, overrides: Overrides = None, seeds: Seeds = None, as_json: AsJson = False
+) -> None:
     """Train a small adapter that makes a masked language model of a BERT encoder (the starter's, by default).
 
     Example: audiobert train lm-adapter --config lm_adapter data=texts.txt output_dir=runs/lm_adapter
     """
     from audiobert.trainers.lm_adapter_training import LmAdapterRecipe, train_lm_adapter
 
-    run_recipe(LmAdapterRecipe, train_lm_adapter, (config, overrides, as_json), _describe)
+    run_recipe(LmAdapterRecipe, train_lm_adapter, (config, overrides, seeds, as_json), _describe)
 
 
 def _describe(metrics: dict[str, Any]) -> str:
