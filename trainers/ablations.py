@@ -53,8 +53,9 @@ def evaluate_ablations(
     results = evaluate_model(name_or_path, data_dir, task, split, replace(options, hearing=settings))
     for name, other in others.items():
         of_other = evaluate_model(other, data_dir, task, split, replace(options, hearing=None))
-        for part in ("results", "predictions"):
-            results[part] += [{**entry, "hearing": name} for entry in of_other[part]]
+        for part in ("results", "predictions", "results_by_seen"):
+            if part in results:
+                results[part] += [{**entry, "hearing": name} for entry in of_other[part]]
     by_setting = {
         name: [entry for entry in results["predictions"] if entry["hearing"] == name] for name in [*settings, *others]
     }

@@ -1,6 +1,6 @@
 """Accuracy of language models, AudioBERT among them, on AuditoryBench (arXiv 2409.08199, section III)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from audiobert.dataset_scripts.auditorybench.seen_spans import SeenSpans
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED, tasks_of
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
-from .evaluation_results import RowPrediction, file_results, load_results, save_results, summary
+from .evaluation_results import RowPrediction, file_results, load_results, save_results, summaries_by_seen, summary
 from .evaluation_rows import load_split_rows
 from .hearing_settings import DEFAULT_SETTINGS, HearingSettings, check_settings
 from .masked_questions import longest_input, questions_of
@@ -35,11 +36,14 @@ class EvaluationOptions:
         hearing (`Sequence[str]`, *optional*):
             For an AudioBERT, the settings of [`HearingSettings`]; on and off by default.
         seed (`int`, *optional*, defaults to 0): of everything that is drawn.
+        by_seen (`bool`, *optional*, defaults to `False`):
+            Also tell rows whose sounds the train split names from others, see [`SeenSpans`].
     """
 
     batch_size: int = 32
     hearing: Sequence[str] | None = None
     seed: int = 0
+    by_seen: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -77,23 +81,28 @@ def evaluate_model(
         "hearing", "accuracy", "correct", "rows", "interval", "f1", "heard", "right_label"}`, see [`summary`], and
         **predictions**: for each setting of hearing and each row `{"id", "split", "task", "hearing", "predicted",
         "answer", "correct", "similarity", "clips", "right_label"}`, see [`RowPrediction`]. `hearing` is None for a
-        model that cannot hear.
+        model that cannot hear. With `by_seen`, each prediction has **seen**, and **results_by_seen** holds entries
+        like those of `results` with their **part** (`"seen"` or `"unseen"`).
 
     Raises:
         AudioBertInputError: the model, the data, or an argument cannot be used, or a split has no rows.
     """
     options = options or EvaluationOptions()
     parts = load_split_rows(task, split, data_dir)
+    seen = SeenSpans.load(data_dir, task).is_seen if options.by_seen else None
     model, tokenizer = _load(name_or_path)
     settings = _settings(model, tokenizer, str(name_or_path), options)
-    predictions, summaries = [], []
+    predictions, summaries, by_seen = [], [], []
     for part in parts:
         questions = questions_of(part.asked, tokenizer, longest_input(tokenizer, model))
         for hearing, given in answer_questions(model, tokenizer, questions, options.batch_size, settings).items():
-            of_setting = [_prediction(part.split, hearing, *pair) for pair in zip(part.asked, given, strict=True)]
+            of_setting = [
+                _prediction(part.split, hearing, *pair, seen) for pair in zip(part.asked, given, strict=True)
+            ]
             predictions += of_setting
             names = [*tasks_of(task), COMBINED] if task == COMBINED else [task]
             summaries += [summary(name, of_setting) for name in names]
+            by_seen += [entry for name in names for entry in summaries_by_seen(name, of_setting)]
     facts = {
         "model": str(name_or_path),
         "model_type": model.config.model_type,
@@ -104,7 +113,7 @@ def evaluate_model(
         "data_sha256": {part.split: part.digest for part in parts},
         "left_out": [row for part in parts for row in part.left_out],
     }
-    return file_results(facts, summaries, predictions)
+    return file_results(facts, summaries, predictions) | ({"results_by_seen": by_seen} if options.by_seen else {})
 
 
 def _load(name_or_path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -131,7 +140,13 @@ def _settings(
     return None
 
 
-def _prediction(split: str, hearing: str | None, row: dict[str, Any], answer: Answer) -> RowPrediction:
+def _prediction(
+    split: str,
+    hearing: str | None,
+    row: dict[str, Any],
+    answer: Answer,
+    seen: Callable[[dict[str, Any]], bool | None] | None,
+) -> RowPrediction:
     return RowPrediction(
         id=row["id"],
         split=split,
@@ -140,5 +155,6 @@ def _prediction(split: str, hearing: str | None, row: dict[str, Any], answer: An
         predicted=answer.predicted,
         answer=row["answer"],
         correct=answer.correct,
+        seen=None if seen is None else seen(row),
         **asdict(answer.evidence),
     )

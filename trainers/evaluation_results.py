@@ -15,7 +15,15 @@ from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
-__all__ = ["FORMAT", "RowPrediction", "check_results_path", "load_results", "save_results", "summary"]
+__all__ = [
+    "FORMAT",
+    "RowPrediction",
+    "check_results_path",
+    "load_results",
+    "save_results",
+    "summaries_by_seen",
+    "summary",
+]
 
 FORMAT = 2
 _KIND = "evaluation"
@@ -49,6 +57,8 @@ class RowPrediction:
         clips (`list[str]`): published ids of the clips heard, span after span.
         right_label (`bool`, *optional*):
             Whether all of them are of the right label, as [`ClipChoice`] defines it; None where nothing was heard.
+        seen (`bool`, *optional*):
+            Whether the training text names the row's sounds, as [`SeenSpans`] defines it; None where it was not asked.
     """
 
     id: str
@@ -61,6 +71,7 @@ class RowPrediction:
     similarity: float | None = None
     clips: list[str] = field(default_factory=list)
     right_label: bool | None = None
+    seen: bool | None = None
 
 
 def summary(task: str, predictions: Sequence[RowPrediction]) -> dict[str, Any]:
@@ -98,6 +109,15 @@ def summary(task: str, predictions: Sequence[RowPrediction]) -> dict[str, Any]:
         "heard": sum(bool(prediction.clips) for prediction in counted),
         "right_label": sum(bool(prediction.right_label) for prediction in counted),
     }
+
+
+def summaries_by_seen(task: str, predictions: Sequence[RowPrediction]) -> list[dict[str, Any]]:
+    """Return a summary with its **part** (`"seen"`, `"unseen"`) for each part that has rows of this task."""
+    return [
+        {**summary(task, chosen), "part": part}
+        for part, wanted in (("seen", True), ("unseen", False))
+        if (chosen := [one for one in predictions if one.seen is wanted and task in (COMBINED, one.task)])
+    ]
 
 
 def check_results_path(path: str | Path) -> None:
@@ -179,7 +199,7 @@ def _check_fields(path: str | Path, results: dict[str, Any]) -> None:
     wrong = [name for name, kind in _FIELDS.items() if not isinstance(results.get(name), kind)]
     for number, result in enumerate(results["results"] if "results" not in wrong else []):
         wrong += [f"results[{number}].{name}" for name in _RESULT_FIELDS if name not in result]
-    wanted = set(RowPrediction.__dataclass_fields__)
+    wanted = set(RowPrediction.__dataclass_fields__) - {"right_label", "seen"}
     for number, entry in enumerate(results["predictions"] if "predictions" not in wrong else []):
         wrong += [f"predictions[{number}].{name}" for name in sorted(wanted - set(entry))]
     if wrong:

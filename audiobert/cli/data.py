@@ -61,6 +61,34 @@ def check(data_dir: DataDir = None, benchmark: Benchmark = "auditorybench", as_j
 
 
 @data.command()
+def seen(
+    data_dir: DataDir = None,
+    task: Annotated[str, typer.Option(help="The task whose train split counts; combined for both.")] = "combined",
+    out: Annotated[Path | None, typer.Option(help="Save the ids of the rows as JSON in this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell rows whose sounds the training text names from those whose sounds it does not.
+
+    A row is seen if the head word of each of its spans stands in the train split's sentences, spans or answers.
+
+    Example: audiobert data seen --data-dir auditorybench --out seen.json
+    """
+    from audiobert.dataset_scripts.auditorybench.seen_spans import save_report, seen_report
+
+    report = seen_report(data_dir, task)
+    if out is not None:
+        save_report(report, out)
+    if as_json:
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    for split, tasks in report["counts"].items():
+        for name, counts in tasks.items():
+            print(f"{split} {name}: {counts['rows']} rows, {counts['seen']} seen, {counts['unseen']} unseen")
+        words = list(report["unseen_words"][split].items())[:8]
+        print(f"  most rows unseen by: {', '.join(f'{word} ({count})' for word, count in words) or 'no word'}")
+
+
+@data.command()
 def export(  # noqa: PLR0913 - one argument an option
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
     data_dir: DataDir = None,

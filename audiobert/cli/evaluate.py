@@ -38,6 +38,9 @@ def evaluate(  # noqa: PLR0913 - one argument an option
             show_default=False,
         ),
     ] = None,
+    by_seen: Annotated[
+        bool, typer.Option("--by-seen", help="Also tell rows whose sounds the train split names from the others.")
+    ] = False,
     ablations: Annotated[
         bool, typer.Option("--ablations", help="Every setting of hearing, and paired tests of 'on' against each.")
     ] = False,
@@ -65,7 +68,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     others = {name: other for name, other in ((TEXT_ONLY, text_only), (LANGUAGE_MODEL, language_model)) if other}
     if others and not ablations:
         raise typer.BadParameter("--text-only and --language-model are compared with by --ablations: add it.")
-    options = EvaluationOptions(batch_size, hearing or None, seed)
+    options = EvaluationOptions(batch_size, hearing or None, seed, by_seen)
     asked = (data_dir, task, split or "test", options)
     results = evaluate_ablations(model, others, *asked) if ablations else evaluate_model(model, *asked)
     if out is not None:

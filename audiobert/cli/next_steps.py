@@ -20,6 +20,7 @@ NEXT_STEPS = {
     "data check": "audiobert data export --clean-train --out auditorybench-parquet",
     "data export": "audiobert data push YOUR_NAME/auditorybench",
     "data push": "audiobert evaluate MODEL --split test",
+    "data seen": "audiobert evaluate MODEL --data-dir auditorybench --by-seen",
     "data stats": "audiobert data check --data-dir auditorybench",
     "demo": "audiobert demo runs/audiobert --export-space space",
     "doctor": "audiobert --help",

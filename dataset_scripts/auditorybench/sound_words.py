@@ -1,6 +1,7 @@
 """The words of a span's text that name its sound, in a form that can be compared."""
 
 import re
+from functools import lru_cache
 
 
 __all__ = ["head_words", "word_stem", "word_stems"]
@@ -39,6 +40,7 @@ def word_stems(text: str) -> set[str]:
     return {word_stem(part) for word in words for part in (word, *word.split("-"))}
 
 
+@lru_cache(maxsize=100_000)
 def word_stem(word: str) -> str:
     """Return what the forms of an English word have in common: "chirp" for chirps, chirped, chirping, chirpy.
 

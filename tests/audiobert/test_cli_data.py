@@ -116,7 +116,7 @@ def test_the_examples_of_the_help_run(benchmark_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     benchmark_folder.rename(tmp_path / "auditorybench")
     commands = typer.main.get_command(app).commands["data"].commands
-    assert sorted(commands) == ["check", "export", "push", "stats"]
+    assert sorted(commands) == ["check", "export", "push", "seen", "stats"]
     for name, command in commands.items():
         example = re.search(r"Example: audiobert data (.*)", command.help)[1]
         # Nothing to push to here: the example must get as far as the Hub.

@@ -270,3 +270,25 @@ def test_models_and_arguments_that_cannot_be_used_are_named(parts, benchmark, tm
     path = columns / "published" / PITCH_FILE.format("test")
     path.write_text(path.read_text().replace("answer", "reply"))
     refused(r"sound_pitch_comparsion_test.csv.*answer", data_dir=columns)
+
+
+def test_rows_whose_sounds_training_names_are_told_from_the_others(parts, benchmark, tmp_path):
+    folder = shutil.copytree(benchmark, tmp_path / "seen")
+    path = folder / "published" / PITCH_FILE.format("test")
+    path.write_text(path.read_text().replace("piccolo", "shawm"))
+    results = evaluate_model(parts.language_model, folder, options=EvaluationOptions(by_seen=True))
+    counts = {(one["task"], one["part"]): one["rows"] for one in results["results_by_seen"]}
+    assert counts == {
+        ("animal_sound_recognition", "seen"): 24,
+        ("sound_pitch_comparison", "seen"): 12,
+        ("sound_pitch_comparison", "unseen"): 6,
+        ("combined", "seen"): 36,
+        ("combined", "unseen"): 6,
+    }
+    unseen = [entry for entry in results["predictions"] if entry["seen"] is False]
+    assert len(unseen) == 6
+    of_part = next(one for one in results["results_by_seen"] if one["part"] == "unseen")
+    assert of_part["correct"] == sum(entry["correct"] for entry in unseen)
+    without = evaluate_model(parts.language_model, folder)
+    assert without["results"] == results["results"]
+    assert {entry["seen"] for entry in without["predictions"]} == {None}
