@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 
-__all__ = ["Injection", "average_clips", "injecting", "pool_audio", "prepare_for_injection"]
+__all__ = ["Injection", "average_clips", "injecting", "pool_audio", "prepare_for_injection", "start_projection"]
 
 
 def pool_audio(last_hidden_state: torch.Tensor, pooling: str = "mean") -> torch.Tensor:
@@ -50,6 +50,36 @@ def average_clips(values: torch.Tensor, similarities: torch.Tensor, found: torch
     weights = ((1 + similarities) / 2).clamp(min=1e-6) * found
     weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-6)
     return (values * weights.to(values.dtype).unsqueeze(-1)).sum(dim=2)
+
+
+@torch.no_grad()
+def start_projection(projection: torch.nn.Linear, values: torch.Tensor, word_embeddings: torch.Tensor) -> None:
+    """Let a new projection, in place, turn a bank's values into vectors of about the length of word embeddings.
+
+    Each dimension of the values is brought to mean 0 and deviation 1 first: as part of the projection's start, so that
+    nothing is left to do afterwards. Values as encoders give them are many times longer than a word embedding; added to
+    the position's, they leave nothing of it behind the layer normalisation, and what is heard can then not be told
+    apart by where it is heard.
+
+    Args:
+        projection: a new one.
+        values (`torch.FloatTensor` of shape `(num_clips, value_dim)`): with fewer than two clips, nothing is done.
+        word_embeddings (`torch.FloatTensor` of shape `(vocab_size, embedding_size)`).
+
+    Source:
+        ours; arXiv 2409.08199 injects into embeddings as wide as the encoder's, without a projection.
+    """
+    if len(values) < 2:
+        return
+    values = values.double()
+    deviations = values.std(dim=0)
+    # A dimension that says all but nothing is not made louder than it is.
+    deviations = deviations.clamp(min=0.01 * deviations.mean().clamp(min=1e-6))
+    usual_length = word_embeddings.norm(dim=1).double().median()
+    directions = torch.randn(projection.weight.shape, dtype=torch.float64, device="cpu")
+    weight = directions.to(values.device) * usual_length / projection.weight.numel() ** 0.5 / deviations
+    projection.weight.copy_(weight)
+    projection.bias.copy_(-weight @ values.mean(dim=0))
 
 
 @dataclass

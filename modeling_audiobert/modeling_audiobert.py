@@ -20,7 +20,7 @@ from .audio_bank import AudioBank
 from .compat import accepted_arguments, declare_tied_weights
 from .configuration_audiobert import AudioBertConfig
 from .hearing import Heard, HearingMixin
-from .injection import Injection, injecting, prepare_for_injection
+from .injection import Injection, injecting, prepare_for_injection, start_projection
 from .pretrained_audiobert import AudioBertPreTrainedModel
 from .retrieval import AudioBertRetriever
 from .trunk_detector import TrunkDetector
@@ -231,7 +231,10 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             bank = AudioBank.load(bank)
         retriever = AudioBertRetriever(parts.tokenizer, parts.clap_tokenizer, parts.feature_extractor, bank)
         retriever.check_fingerprints(config)
-        return cls(config, parts=parts, retriever=retriever).eval()
+        model = cls(config, parts=parts, retriever=retriever).eval()
+        if isinstance(model.projection, nn.Linear):
+            start_projection(model.projection, bank.values, model.get_input_embeddings().weight)
+        return model
 
     def _hearing_pass(self, inputs: dict, heard: Heard | None) -> dict | None:
         """Run the language model with its adapter on, for the rows with a span only; None if there are none."""

@@ -46,6 +46,8 @@ class AudioBertRecipe:
         feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
         max_length (`int`): the longest row, in tokens.
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        counterfactuals (`int`): for each training row, so many further ones of the same words that hear something else
+            and are asked for what is then right; see `with_counterfactuals`. Not with `hearing="text_only"`.
         card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
         learning_rates (`LearningRates`): of `adapter`, `projection` and `audio_encoder`, where they differ from
             `training.learning_rate`.
@@ -75,6 +77,7 @@ class AudioBertRecipe:
     feature_cache: Path | None = None
     max_length: int = 128
     max_train_rows: int | None = None
+    counterfactuals: int = 0
     card: dict[str, Any] = field(default_factory=dict)
     learning_rates: LearningRates = field(default_factory=LearningRates)
     trainer: str = "standard"

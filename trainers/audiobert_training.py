@@ -22,6 +22,7 @@ from .audiobert_recipe import AdapterSettings, AudioBertRecipe
 from .audiobert_trainer import AudioBertTrainer, AudioBertTrainerMixin
 from .clip_sources import Clip
 from .collation import EncodedRow, encode_rows, retrieve_clips
+from .counterfactual_rows import with_counterfactuals
 from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token
 from .model_card import hub_id, recipe_text, told
@@ -182,7 +183,7 @@ def _encoded(
             f"the audio bank '{recipe.bank}' has no clip for any span of the {split} split, so nothing would be "
             f"heard. Use a larger bank, or a lower model.min_similarity."
         )
-    return encoded
+    return with_counterfactuals(encoded, recipe.counterfactuals, seed) if split == "train" else encoded
 
 
 def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:

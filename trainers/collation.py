@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ class EncodedRow:
         span_positions (`list[tuple[int, int]]`): half-open token ranges.
         clip_ids (`list[list[int]]`, *optional*): for each span its clips' positions in the bank, -1 for none.
         similarities (`list[list[float]]`, *optional*): in the same shape.
+        opposite (`int`, *optional*): in a comparison, the token id of the wrong one of the two choices.
     """
 
     input_ids: list[int]
@@ -41,6 +42,7 @@ class EncodedRow:
     span_positions: list[tuple[int, int]]
     clip_ids: list[list[int]] | None = None
     similarities: list[list[float]] | None = None
+    opposite: int | None = None
 
 
 def encode_rows(
@@ -92,9 +94,7 @@ def retrieve_clips(model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batc
             clip_ids, similarities = model.retrieve(input_ids.to(model.device), spans.to(model.device))
             for row, ids, cosines in zip(batch, clip_ids.tolist(), similarities.tolist(), strict=True):
                 count = len(row.span_positions)
-                retrieved.append(
-                    EncodedRow(row.input_ids, row.labels, row.span_positions, ids[:count], cosines[:count])
-                )
+                retrieved.append(replace(row, clip_ids=ids[:count], similarities=cosines[:count]))
             progress.update(len(batch))
     return retrieved
 
@@ -142,7 +142,9 @@ def _encode_row(row: dict[str, Any], question, tokenizer: PreTrainedTokenizerBas
     labels = [IGNORED] * len(question.input_ids)
     for position, piece in zip(question.gap, question.answer, strict=True):
         labels[position] = piece if piece >= 0 else IGNORED
-    return EncodedRow(question.input_ids, labels, annotated_spans(row, question, tokenizer)[:max_spans])
+    wrong = [piece for piece in question.choices or () if piece != question.answer[0]]
+    spans = annotated_spans(row, question, tokenizer)[:max_spans]
+    return EncodedRow(question.input_ids, labels, spans, opposite=wrong[0] if wrong else None)
 
 
 def _pad(sequences: Sequence[Sequence[int]], value: int) -> torch.LongTensor:

@@ -247,3 +247,19 @@ def test_hidden_states_and_tuples_are_returned_when_asked_for(parts):
     assert len(output.hidden_states) == 3
     assert output.hidden_states[0].shape == (*inputs["input_ids"].shape, 32)
     assert torch.equal(as_tuple[0], output.logits)
+
+
+def test_a_new_projection_makes_vectors_as_long_as_word_embeddings_of_a_bank_of_any_scale(parts, tmp_path):
+    encoder = save_audio_encoder(tmp_path / "ast", hidden_size=64)
+    torch.manual_seed(0)
+    made = [parts.language_model, parts.span_detector, parts.clap, encoder]
+    bank = random_bank(AudioBertForMaskedLM.from_parts(*made))
+    for scale, shift in ((1.0, 0.0), (1000.0, 50.0)):
+        values = bank.values * scale + shift
+        scaled = AudioBank(bank.clips, bank.keys, values, bank.key_fingerprint, bank.value_fingerprint)
+        model = AudioBertForMaskedLM.from_parts(*made, bank=scaled)
+        with torch.no_grad():
+            heard = model.projection(values)
+        usual = model.get_input_embeddings().weight.norm(dim=1).median()
+        assert 0.5 * usual < heard.norm(dim=1).median() < 2 * usual
+        assert heard.mean(dim=0).norm() < 0.1 * usual

@@ -1,0 +1,86 @@
+"""The same words with another sound, and the answer that is then right."""
+
+from tiny_models import tiny_tokenizer
+
+from audiobert.trainers.collation import EncodedRow, encode_rows
+from audiobert.trainers.counterfactual_rows import with_counterfactuals
+
+
+CAT, DOG, BIRD, UN, QUACK, HIGHER, LOWER = range(20, 27)
+
+
+def call(answer: list[int], clip: int) -> EncodedRow:
+    gap = [4] * len(answer)
+    return EncodedRow([2, *gap, 9, 3], [-100, *answer, -100, -100], [(1 + len(gap), 2 + len(gap))], [[clip]], [[0.5]])
+
+
+def comparison(answer: int, opposite: int, clips: tuple[int, int]) -> EncodedRow:
+    return EncodedRow(
+        [2, 9, 4, 10, 3],
+        [-100, -100, answer, -100, -100],
+        [(1, 2), (3, 4)],
+        [[clip] for clip in clips],
+        [[0.1], [0.2]],
+        opposite,
+    )
+
+
+def answer(row: EncodedRow) -> list[int]:
+    return [label for label in row.labels if label != -100]
+
+
+def test_two_sounds_are_exchanged_and_the_answer_turns_round():
+    row = comparison(HIGHER, LOWER, (5, 6))
+    same, other = with_counterfactuals([row], 2, seed=0)
+    assert same == row
+    assert (other.input_ids, other.span_positions) == (row.input_ids, row.span_positions)
+    assert (other.clip_ids, other.similarities, answer(other)) == ([[6], [5]], [[0.2], [0.1]], [LOWER])
+
+
+def test_one_sound_gives_way_to_another_rows_with_that_rows_answer():
+    rows = [call([CAT], 1), call([DOG], 2), call([BIRD], 3)]
+    result = with_counterfactuals(rows, 2, seed=0)
+    assert len(result) == 9
+    right = {1: [CAT], 2: [DOG], 3: [BIRD]}
+    for place, row in enumerate(rows):
+        versions = result[3 * place : 3 * place + 3]
+        assert sorted(version.clip_ids[0][0] for version in versions) == [1, 2, 3]
+        assert all(answer(version) == right[version.clip_ids[0][0]] for version in versions)
+        assert all(version.input_ids == row.input_ids for version in versions)
+
+
+def test_an_answer_of_several_pieces_is_exchanged_with_one_of_as_many_only():
+    rows = [call([CAT], 1), call([UN, QUACK], 2), call([UN, BIRD], 3)]
+    result = with_counterfactuals(rows, 5, seed=0)
+    assert [answer(row) for row in result] == [[CAT], [UN, QUACK], [UN, BIRD], [UN, BIRD], [UN, QUACK]]
+
+
+def test_rows_that_are_not_heard_or_have_no_opposite_stay_alone():
+    silent = EncodedRow([2, 4, 9, 3], [-100, CAT, -100, -100], [(2, 3)], [[-1]], [[-1.0]])
+    half = comparison(HIGHER, LOWER, (5, -1))
+    open_ended = comparison(CAT, None, (5, 6))
+    rows = [silent, half, open_ended, call([DOG], 2)]
+    assert with_counterfactuals(rows, 3, seed=0) == rows
+
+
+def test_none_are_made_unless_asked_for_and_the_seed_decides_which():
+    rows = [call([answer], clip) for clip, answer in enumerate(range(100, 120))]
+    assert with_counterfactuals(rows, 0, seed=0) == rows
+    assert with_counterfactuals(rows, 1, seed=0) == with_counterfactuals(rows, 1, seed=0)
+    assert with_counterfactuals(rows, 1, seed=0) != with_counterfactuals(rows, 1, seed=1)
+
+
+def test_an_encoded_comparison_knows_its_opposite():
+    sentence = "the meow makes a [MASK] sound than the buzz"
+    row = {
+        "id": "row-0",
+        "task": "sound_pitch_comparison",
+        "sentence": sentence,
+        "answer": "lower",
+        "choices": ["higher", "lower"],
+        "answer_index": 1,
+        "spans": [{"text": "meow", "start": 4, "end": 8}],
+    }
+    tokenizer = tiny_tokenizer()
+    (encoded,) = encode_rows([row], tokenizer, 64, 8)
+    assert tokenizer.convert_ids_to_tokens([encoded.opposite, *answer(encoded)]) == ["higher", "lower"]

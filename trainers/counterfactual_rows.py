@@ -1,0 +1,64 @@
+"""Rows that hear something else, and are asked for what is then right: only listening answers them."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .collation import IGNORED, EncodedRow
+
+
+__all__ = ["with_counterfactuals"]
+
+
+def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
+    """Return the rows, each followed by up to `count` others of the same words that hear something else.
+
+    - A row that compares two sounds hears them the other way round, and is asked for the opposite (once: there is no
+      other way round).
+    - A row about one sound hears that of `count` other such rows, with answers of as many word pieces, and is asked
+      for theirs.
+
+    A row of any other kind, or of which not every span is heard, stays alone. Words and answer no longer go together,
+    so that an adapter cannot learn the answers by heart. Nothing is heard that the rows do not hear anyway, and no
+    sentence is added that they do not have.
+
+    Args:
+        rows (`Sequence[EncodedRow]`): of the train split, from `retrieve_clips`.
+        count (`int`): 0 for the rows as they are.
+        seed (`int`): draws what is heard instead.
+
+    Source:
+        ours; not part of arXiv 2409.08199.
+    """
+    generator = random.Random(seed)
+    alike = defaultdict(list)
+    for row in rows:
+        if _hears(row, spans=1):
+            alike[len(_answer(row))].append(row)
+    result = []
+    for row in rows:
+        result.append(row)
+        if count and _hears(row, spans=2) and row.opposite is not None:
+            result.append(_answered(row, row.clip_ids[::-1], row.similarities[::-1], [row.opposite]))
+        elif _hears(row, spans=1):
+            others = [other for other in alike[len(_answer(row))] if _answer(other) != _answer(row)]
+            for other in generator.sample(others, min(count, len(others))):
+                result.append(_answered(row, other.clip_ids, other.similarities, _answer(other)))
+    return result
+
+
+def _hears(row: EncodedRow, spans: int) -> bool:
+    return len(row.clip_ids) == spans and all(clips[0] >= 0 for clips in row.clip_ids)
+
+
+def _answer(row: EncodedRow) -> list[int]:
+    return [label for label in row.labels if label != IGNORED]
+
+
+def _answered(
+    row: EncodedRow, clip_ids: list[list[int]], similarities: list[list[float]], answer: Sequence[int]
+) -> EncodedRow:
+    pieces = iter(answer)
+    labels = [IGNORED if label == IGNORED else next(pieces) for label in row.labels]
+    return replace(row, clip_ids=clip_ids, similarities=similarities, labels=labels)
