@@ -57,9 +57,9 @@ def start_projection(projection: torch.nn.Linear, values: torch.Tensor, word_emb
     """Let a new projection, in place, turn a bank's values into vectors of about the length of word embeddings.
 
     Each dimension of the values is brought to mean 0 and deviation 1 first: as part of the projection's start, so that
-    nothing is left to do afterwards. Values as encoders give them are many times longer than a word embedding; added to
-    the position's, they leave nothing of it behind the layer normalisation, and what is heard can then not be told
-    apart by where it is heard.
+    nothing is left to do afterwards. Values as encoders give them are many times longer than a word embedding: added
+    to a position's embedding they leave nothing of it behind the layer normalisation, and two sounds of one sentence
+    cannot be told apart.
 
     Args:
         projection: a new one.
