@@ -45,6 +45,7 @@ class System:
 
     Attributes:
         name (`str`), hearing (`str`, *optional*), protocol (`str`): what it is.
+        title (`str`): what it is called in tables and plots.
         runs (`dict[str, dict]`): model path → {(split, task): entry of `results`}; one path a seed.
         predictions (`dict[str, dict]`): model path → {(split, row id): entry of `predictions`}.
     """
@@ -52,13 +53,9 @@ class System:
     name: str
     hearing: str | None
     protocol: str
+    title: str
     runs: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
     predictions: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """What it is called in tables and plots."""
-        return self.name if self.hearing is None else f"{self.name}, hearing {self.hearing}"
 
     def entries(self, split: str, task: str) -> list[dict[str, Any]]:
         """Return the entries of `results` of each run."""
@@ -96,23 +93,22 @@ def systems_of(evaluations: Sequence[Evaluation]) -> list[System]:
     systems: dict[tuple, System] = {}
     origin: dict[tuple, Evaluation] = {}
     for evaluation in evaluations:
-        results = evaluation.results
-        for entry in results["results"]:
-            protocol = entry.get("protocol", results["protocol"])
-            key = (evaluation.name, entry["hearing"], protocol)
-            system = systems.setdefault(key, System(*key))
-            place = (*key, results["model"], entry["split"], entry["task"])
-            if place in origin:
+        for entry in evaluation.results["results"]:
+            system = _system_of(systems, evaluation, entry["hearing"])
+            model = _model_of(evaluation, entry["hearing"])
+            place = (system.title, system.protocol, model, entry["split"], entry["task"])
+            # Models beside an ablation's own may be the same for all its seeds.
+            if place in origin and not (model != evaluation.results["model"] and entry in system.entries(*place[3:])):
                 raise AudioBertInputError(
-                    f"'{evaluation.path}' and '{origin[place].path}' both measured '{results['model']}' on "
-                    f"{entry['split']} ({entry['task']}). Leave one out."
+                    f"'{evaluation.path}' and '{origin[place].path}' both measured '{model}' on {entry['split']} "
+                    f"({entry['task']}). Leave one out."
                 )
             origin[place] = evaluation
-            system.runs.setdefault(results["model"], {})[entry["split"], entry["task"]] = entry
-        for entry in results["predictions"]:
-            key = (evaluation.name, entry["hearing"], entry.get("protocol", results["protocol"]))
-            predictions = systems[key].predictions.setdefault(results["model"], {})
-            predictions[entry["split"], entry["id"]] = entry
+            system.runs.setdefault(model, {})[entry["split"], entry["task"]] = entry
+        for entry in evaluation.results["predictions"]:
+            system = _system_of(systems, evaluation, entry["hearing"])
+            model = _model_of(evaluation, entry["hearing"])
+            system.predictions.setdefault(model, {})[entry["split"], entry["id"]] = entry
     return list(systems.values())
 
 
@@ -120,6 +116,22 @@ def places_of(systems: Iterable[System]) -> list[tuple[str, str]]:
     """Return the (split, task) that anything was measured on, in the benchmark's order, tasks first."""
     found = {place for system in systems for run in system.runs.values() for place in run}
     return [(split, task) for task in TASKS for split in SPLITS if (split, task) in found]
+
+
+def _system_of(systems: dict[tuple, System], evaluation: Evaluation, hearing: str | None) -> System:
+    """Return the system that an entry belongs to, made where it is the first of it."""
+    key = (evaluation.name, hearing, evaluation.results["protocol"])
+    if hearing is None:
+        title = evaluation.name
+    elif hearing in evaluation.results.get("models", {}):  # a model beside the one that hears, under its own name
+        title = f"{evaluation.name}, {hearing}"
+    else:
+        title = f"{evaluation.name}, hearing {hearing}"
+    return systems.setdefault(key, System(*key, title))
+
+
+def _model_of(evaluation: Evaluation, hearing: str | None) -> str:
+    return evaluation.results.get("models", {}).get(hearing, evaluation.results["model"])
 
 
 def _check_same_rows(evaluations: Sequence[Evaluation]) -> None:

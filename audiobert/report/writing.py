@@ -11,9 +11,11 @@ from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, COMBINED, SP
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.detector_report import table_text
+from audiobert.trainers.hearing_settings import DEFAULT_SETTINGS, SETTINGS
 
 from .binned import Bin, by_frequency, by_similarity, frequency_label
 from .changed_answers import changed_rows, clips_of_model, write_page
+from .comparisons import compare_systems, comparison_table
 from .figures import draw_frequencies, draw_learning_curves, draw_similarities, require_matplotlib
 from .inputs import Inputs, read_inputs
 from .systems import System, places_of, systems_of
@@ -22,6 +24,7 @@ from .tables import SPLIT_NAMES, TASK_NAMES, accuracy_tables, every_run, markdow
 
 __all__ = ["ReportOptions", "write_report"]
 
+_OTHER_SETTINGS = set(SETTINGS) - set(DEFAULT_SETTINGS)
 _NO_DATA = "left out: it needs the benchmark's rows. Give their folder, --data-dir."
 _NO_EVALUATION = "left out: no results of 'audiobert evaluate --out' were given."
 
@@ -82,8 +85,8 @@ def write_report(sources: Sequence[str], out: str | Path, options: ReportOptions
         options (`ReportOptions`, *optional*): where rows, clips and sounds are.
 
     Returns:
-        `dict`: what `report.json` holds: `accuracy`, `by_frequency`, `by_similarity`, `changed_answers`, `trainings`,
-        and `left_out`, heading → reason; and `files`, the names of what was written.
+        `dict`: what `report.json` holds: `accuracy`, `comparisons`, `by_frequency`, `by_similarity`,
+        `changed_answers`, `trainings`, and `left_out`, heading → reason; and `files`, the names of what was written.
 
     Raises:
         AudioBertInputError: a source cannot be used, results are of another version or of different rows, matplotlib
@@ -100,7 +103,7 @@ def write_report(sources: Sequence[str], out: str | Path, options: ReportOptions
     systems = systems_of(inputs.evaluations)
     with staged_folder(out) as stage:
         report = _Report(stage, options, inputs, systems)
-        for part in (_accuracy, _detectors, _frequencies, _similarities, _changed, _trainings):
+        for part in (_accuracy, _comparisons, _detectors, _frequencies, _similarities, _changed, _trainings):
             part(report)
         (stage / "report.md").write_text(_markdown(report), encoding="utf-8")
         written = {**report.facts, "left_out": report.left_out}
@@ -129,6 +132,22 @@ def _accuracy(report: _Report) -> None:
         for system in report.systems
         for split, task in places_of([system])
     ]
+
+
+def _comparisons(report: _Report) -> None:
+    heading = "Does hearing matter?"
+    compared = compare_systems(report.systems)
+    if not compared:
+        report.leave_out(
+            heading, "left out: it needs a model evaluated with hearing on, and another on the same rows."
+        )
+        return
+    text = (
+        "Paired bootstrap over rows, two-sided; with several runs a row counts by the share of them that is right, so "
+        "that what differs between runs is in the mean, not in the interval."
+    )
+    report.facts["comparisons"] = compared
+    report.add(heading, f"{text}\n\n{comparison_table(compared)}")
 
 
 def _detectors(report: _Report) -> None:
@@ -160,7 +179,8 @@ def _frequencies(report: _Report) -> None:
         lines = {
             system.title: by_frequency(outcomes, train)
             for system in report.systems
-            if (outcomes := system.outcomes(split, ANIMAL))
+            # As in use: other settings of hearing would crowd the plot.
+            if system.hearing not in _OTHER_SETTINGS and (outcomes := system.outcomes(split, ANIMAL))
         }
         report.facts.setdefault("by_frequency", {})[split] = _bins_as_json(lines)
         draw_frequencies(report.folder / f"frequency_{split}.png", lines)
