@@ -24,7 +24,7 @@ from .clip_sources import Clip
 from .collation import EncodedRow, encode_rows, retrieve_clips
 from .counterfactual_rows import with_counterfactuals
 from .evaluation import PROTOCOL, evaluate_model
-from .masked_sentences import require_mask_token
+from .masked_sentences import require_mask_token, require_matching_vocabulary
 from .model_card import hub_id, recipe_text, told
 from .provenance import hardware, rows_digest, versions
 from .text_only_training import TEXT_ONLY, train_text_only
@@ -65,6 +65,7 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     tokenizer = load_part(AutoTokenizer, recipe.language_model)
     require_mask_token(tokenizer, recipe.language_model)
     rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
+    _require_different_answers(rows["train"], data_dir)
     train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
     return run_seeds(recipe, lambda seed, folder: train_one(recipe, seed, folder, tokenizer, rows))
 
@@ -92,6 +93,7 @@ def _train_one(
     recipe = start_run(recipe, folder, seed)
     arguments = training_arguments(recipe, folder, seed)
     model = _assemble(recipe)
+    require_matching_vocabulary(tokenizer, model.language_model, recipe.language_model)
     features = None
     if recipe.train_audio_encoder:
         clips = [Clip(clip["id"], clip["path"]) for clip in model.bank.descriptions.select(["id", "path"]).to_pylist()]
@@ -197,6 +199,15 @@ def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:
             f"the {split} split of '{task}' in '{data_dir}' has no rows; nothing can be trained."
         )
     return rows
+
+
+def _require_different_answers(rows: list[dict], data_dir: Path) -> None:
+    answers = {row["answer"] for row in rows}
+    if len(answers) < 2:
+        raise AudioBertInputError(
+            f"every answer of the train split in '{data_dir}' is '{answers.pop()}', so a model would learn to say "
+            f"nothing else. Train on rows with at least two different answers."
+        )
 
 
 def _benchmark_name(recipe: AudioBertRecipe, rows: list[dict]) -> str:

@@ -142,6 +142,11 @@ class _Inputs:
         self.kind = detector_kind(recipe, self.tokenizer)
         more = [row for rows in self.more.values() for row in rows]
         encoded = token_labels(self.rows["train"] + more, self.tokenizer, recipe.max_length)
+        if not any(1 in row["labels"] for row in encoded):
+            raise AudioBertInputError(
+                f"no train row of '{recipe.task}' has a span that is in its sentence, so there is one label only and "
+                f"nothing to tell apart. Correct the spans; audiobert data check lists them."
+            )
         self.train = self.kind.dataset(encoded, "train")
         self.benchmark = DetectorBenchmark.prepare(
             self.kind, self.tokenizer, recipe.data_dir, recipe.max_length, ordinary

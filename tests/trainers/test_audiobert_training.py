@@ -1,6 +1,9 @@
 """Training from parts to a saved model, stopping and resuming, and the commands around it."""
 
+import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +13,14 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tiny_bank import random_bank, write_sounds
-from tiny_benchmark import write_benchmark
-from tiny_models import save_trunk_detector
-from transformers import TrainerCallback
+from tiny_benchmark import ANIMAL_FILE, write_benchmark
+from tiny_models import save_language_model, save_trunk_detector
+from transformers import AutoTokenizer, TrainerCallback
 
 from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
 from audiobert.trainers import audiobert_trainer
 from audiobert.trainers.audiobert_training import AudioBertRecipe, train_audiobert
+from audiobert.trainers.learning_rates import LearningRates
 from audiobert.trainers.prediction import fill_masks
 from audiobert.trainers.recipe import load_recipe, save_recipe
 
@@ -173,13 +177,77 @@ def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
         ({"model": {"min_similarity": 1.0}}, "has no clip for any span of the train split"),
         ({"model": {"injection": "ad"}}, "injection='ad' is not known"),
         ({"seeds": []}, "the recipe's seeds are"),
+        ({"trainer": "fast"}, "trainer=fast is not known; give standard or gaudi"),
+        ({"trainer": "gaudi", "hearing": "text_only"}, "trains with trainer=standard"),
+        ({"learning_rates": LearningRates(projection=-1.0)}, "learning_rates.projection is -1.0"),
     ],
-    ids=["data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"],
+    ids=[
+        *("data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"),
+        *("trainer", "text on gaudi", "learning rate"),
+    ],
 )
 def test_what_cannot_work_is_said_before_anything_is_trained(inputs, tmp_path, changes, message):
     with pytest.raises(AudioBertInputError, match=message):
         train_audiobert(recipe(inputs, tmp_path / "run", **changes))
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def _one_answer(folder: Path) -> str:
+    path = folder / "animal_train" / ANIMAL_FILE.format("train")
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row for row in rows if row.startswith("cat,"))]) + "\n")
+    return r"every answer of the train split in '.*' is 'cat'"
+
+
+def _no_rows(folder: Path) -> str:
+    path = folder / "published" / ANIMAL_FILE.format("dev")
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    return r"animal_sound_recognition_dev.csv' has a header and no rows"
+
+
+@pytest.mark.parametrize("write", [_one_answer, _no_rows], ids=["one answer", "empty split"])
+def test_rows_that_teach_nothing_are_refused(inputs, tmp_path, write):
+    benchmark = write_benchmark(tmp_path / "benchmark")
+    message = write(benchmark)
+    changes = {"data_dir": benchmark, "task": "animal_sound_recognition"}
+    with pytest.raises(AudioBertInputError, match=message):
+        train_audiobert(recipe(inputs, tmp_path / "run", **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_language_model_without_a_mask_or_with_a_strangers_tokenizer_is_refused(inputs, parts, tmp_path):
+    maskless = shutil.copytree(parts.language_model, tmp_path / "maskless")
+    tokenizer = AutoTokenizer.from_pretrained(maskless)
+    tokenizer.mask_token = None
+    tokenizer.save_pretrained(maskless)
+    with pytest.raises(AudioBertInputError, match=r"maskless' has no mask token; give a masked language model"):
+        train_audiobert(recipe(inputs, tmp_path / "run", language_model=str(maskless)))
+    strange = save_language_model(tmp_path / "strange", "bert", vocab_size=200)
+    with pytest.raises(AudioBertInputError, match=r"tokenizer of '.*strange' has \d+ tokens, but its model has 200"):
+        train_audiobert(recipe(inputs, tmp_path / "run", language_model=str(strange)))
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
+
+
+HABANA = importlib.util.find_spec("optimum") is not None and importlib.util.find_spec("optimum.habana") is not None
+
+
+@pytest.mark.skipif(HABANA, reason="optimum-habana is in this environment")
+def test_the_gaudi_trainer_is_asked_for_by_the_recipe_and_its_absence_told(inputs, tmp_path):
+    with pytest.raises(AudioBertInputError, match=r"needs optimum-habana.*pip install \"audiobert\[gaudi\]\""):
+        train_audiobert(recipe(inputs, tmp_path / "run", trainer="gaudi"))
+
+
+@pytest.mark.skipif(not HABANA, reason="optimum-habana is not in this environment: make test-gaudi has it")
+def test_a_recipe_trains_with_the_gaudi_trainer_on_the_cpu(inputs, tmp_path):
+    training = {"max_steps": 2, "bf16": True}
+    chosen = recipe(inputs, tmp_path / "run", trainer="gaudi", gaudi={"use_habana": False}, training=training)
+    (metrics,) = train_audiobert(chosen)
+    assert metrics["steps"] == 2
+    assert (tmp_path / "run" / "checkpoint-2" / "gaudi_config.json").is_file()
+    model = AudioBertForMaskedLM.from_pretrained(tmp_path / "run")
+    assert all(weight.any() for name, weight in model.named_parameters() if "lora_B" in name)
+    assert load_recipe(AudioBertRecipe, tmp_path / "run" / "recipe.yaml").trainer == "gaudi"
+    assert "ACCELERATE_MIXED_PRECISION" not in os.environ
 
 
 def test_masks_are_filled_with_evidence(trained):

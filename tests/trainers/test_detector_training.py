@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import shutil
@@ -279,6 +280,12 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(parts, 
     for name in (ANIMAL_FILE.format("dev"), PITCH_FILE.format("dev")):
         remove_rows(empty, name)
     refused(r"_dev.csv' has a header and no rows", data_dir=empty)
+    spanless = shutil.copytree(benchmark, tmp_path / "spanless")
+    path = spanless / "animal_train" / ANIMAL_FILE.format("train")
+    rows = list(csv.reader(path.read_text().splitlines()))
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([rows[0], *([row[0], "elsewhere", *row[2:]] for row in rows[1:])])
+    refused("has a span that is in its sentence", data_dir=spanless, task="animal_sound_recognition")
     columns = shutil.copytree(benchmark, tmp_path / "columns")
     path = columns / "published" / PITCH_FILE.format("dev")
     path.write_text(path.read_text().replace("span1", "first"))

@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 import pytest
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.trainers.audiobert_recipe import AdapterSettings, AudioBertRecipe
 from audiobert.trainers.detector_training import DetectorRecipe
+from audiobert.trainers.learning_rates import LearningRates
 from audiobert.trainers.recipe import differing_keys, load_recipe, save_recipe, shipped_recipes
 
 
@@ -144,3 +146,40 @@ def test_the_shipped_recipe_trains_a_detector():
     assert "cpu_small" in shipped_recipes()
     recipe = load_recipe(DetectorRecipe, "cpu_small", ["data_dir=data"])
     assert recipe.training["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "language_model", "changed"),
+    [
+        ("paper_base", "google-bert/bert-base-uncased", {}),
+        ("paper_large", "google-bert/bert-large-uncased", {}),
+        ("paper_base_replace", "google-bert/bert-base-uncased", {"model": {"injection": "replace"}}),
+    ],
+)
+def test_the_papers_recipes_say_what_the_paper_says(name, language_model, changed):
+    recipe = load_recipe(AudioBertRecipe, name)
+    assert recipe.language_model == language_model
+    assert recipe.clap == "laion/clap-htsat-fused"
+    assert recipe.audio_encoder == "MIT/ast-finetuned-audioset-10-10-0.4593"
+    assert (recipe.hearing, recipe.train_audio_encoder, recipe.seeds) == ("on", True, [0, 1, 2, 3, 4])
+    assert recipe.adapter == AdapterSettings(r=64, alpha=128, dropout=0.01)
+    assert recipe.model == changed.get("model", {"injection": "add"})
+    training = recipe.training
+    assert (training["num_train_epochs"], training["per_device_train_batch_size"]) == (20.0, 32)
+    assert (training["learning_rate"], training["optim"], training["max_grad_norm"]) == (3e-4, "adamw_torch", 1.0)
+    assert training.get("warmup_ratio", training.get("warmup_steps")) == 0.1
+
+
+def test_the_text_only_ablation_differs_in_hearing_alone():
+    full, deaf = load_recipe(AudioBertRecipe, "paper_base"), load_recipe(AudioBertRecipe, "paper_base_text_only")
+    # A span detector it has none, and everything else that it does not use has the default.
+    assert set(differing_keys(full, deaf)) == {"hearing", "span_detector", "output_dir", "model.injection"}
+
+
+def test_learning_rates_are_of_known_parts():
+    recipe = load_recipe(AudioBertRecipe, "paper_base", ["learning_rates.audio_encoder=1e-5"])
+    assert recipe.learning_rates == LearningRates(audio_encoder=1e-5)
+    with pytest.raises(
+        AudioBertInputError, match=r"'learning_rates.adaptor' .* did you mean 'learning_rates.adapter'"
+    ):
+        load_recipe(AudioBertRecipe, "paper_base", ["learning_rates.adaptor=1e-5"])
