@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
 _REQUIRED = ("id", "path", "caption")
 # Other spellings of our column names.
-_SPELLINGS = {"license": "licence", "near_dup_group": "group"}
+_SPELLINGS = {"license": "licence", "near_dup_group": "group", "avg_pitch_hz": "average_pitch_hz"}
+_NUMBERS = ("average_pitch_hz",)
 _ADVICE = "Correct the manifest; nothing was written."
 
 
@@ -37,6 +39,7 @@ class Clip:
         group (`str`, *optional*): clips with the same one are cuts or copies of one recording, so that they must not
             be split between training and validation.
         source (`str`, *optional*): the collection that the recording comes from.
+        average_pitch_hz (`float`, *optional*): above 0; see `audiobert construct pitch`.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Clip:
     licence: str | None = None
     group: str | None = None
     source: str | None = None
+    average_pitch_hz: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,8 @@ def read_manifest(manifest: str | os.PathLike) -> ClipSource:
         manifest (`str` or `Path`):
             UTF-8 text: a CSV file with a header (`.csv`), or one JSON object a line (`.jsonl`). Needed: `id`
             (unique), `path` (relative to the manifest's folder, inside it, with forward slashes), `caption`.
-            Optional: `label`, `licence` or `license`, `group` or `near_dup_group`, `source`. Other columns are
-            ignored, an empty value is "not known".
+            Optional: `label`, `licence` or `license`, `group` or `near_dup_group`, `source`, `average_pitch_hz` or
+            `avg_pitch_hz`. Other columns are ignored, an empty value is "not known".
 
     Raises:
         AudioBertInputError: the manifest cannot be read, lacks a column, or a row is wrong: named by its number.
@@ -167,7 +171,7 @@ def _clips(rows: Iterator[tuple[int, dict]], manifest: Path) -> list[Clip]:
     root = manifest.parent.resolve()
     for number, row in rows:
         where = f"'{manifest}', row {number}"
-        values = {_SPELLINGS.get(name, name): _text(value, name, where) for name, value in row.items()}
+        values = {_SPELLINGS.get(name, name): _value(value, name, where) for name, value in row.items()}
         fields = {name: values.get(name) for name in Clip.__dataclass_fields__}
         for name in ("id", "path"):
             if not fields[name]:
@@ -236,6 +240,24 @@ def _check_columns(names: list[str], where: str) -> None:
 
 def _other_separator(names: list[str]) -> bool:
     return len(names) == 1 and any(sign in names[0] for sign in ";\t|")
+
+
+def _value(value: object, name: str, where: str) -> str | float | None:
+    return _hertz(value, name, where) if _SPELLINGS.get(name, name) in _NUMBERS else _text(value, name, where)
+
+
+def _hertz(value: object, name: str, where: str) -> float | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        hertz = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        hertz = math.nan
+    if not 0 < hertz < math.inf:
+        raise AudioBertInputError(
+            f"{where}: '{name}' must be a frequency in Hz above 0, or empty, not {json.dumps(value)}. {_ADVICE}"
+        )
+    return hertz
 
 
 def _text(value: object, name: str, where: str) -> str | None:

@@ -8,7 +8,7 @@ import soundfile
 
 
 RATE = 16_000
-COLUMNS = ["id", "path", "caption", "label", "license", "near_dup_group", "source"]
+COLUMNS = ["id", "path", "caption", "label", "license", "near_dup_group", "source", "average_pitch_hz"]
 
 
 def tone(hertz: float = 440.0, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
@@ -42,10 +42,12 @@ def write_clips(folder: Path, per_label: int = 4) -> Path:
             "hum": tone(120 + 5 * index, seconds),
             "rain": noise(seconds, seed=index),
         }
+        pitches = {"whistle": 2000 + 60 * index, "hum": 120 + 5 * index}
         for label, sound in sounds.items():
             path = f"{label}/{index}.wav"
             (folder / label).mkdir(exist_ok=True)
             soundfile.write(folder / path, sound, RATE)
             caption = {"whistle": "a loud sound", "hum": "a quiet sound", "rain": "the sound of rain"}[label]
-            rows.append({"id": f"{label}-{index}", "path": path, "caption": caption, "label": label, "license": "CC0"})
+            row = {"id": f"{label}-{index}", "path": path, "caption": caption, "label": label, "license": "CC0"}
+            rows.append(row | {"average_pitch_hz": pitches.get(label, "")})
     return write_manifest(folder, rows)

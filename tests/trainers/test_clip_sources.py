@@ -26,6 +26,22 @@ def test_empty_cells_are_not_known_and_a_byte_order_mark_and_blank_lines_do_no_h
     assert read_clips(tmp_path / "m.csv").clips == (Clip("one", "one.wav"),)
 
 
+@pytest.mark.parametrize("column", ["average_pitch_hz", "avg_pitch_hz"])
+def test_pitches_are_read_under_either_name_and_an_empty_one_is_not_known(tmp_path, column):
+    (tmp_path / "m.csv").write_text(f"id,path,caption,{column}\n1,a.wav,,440.5\n2,b.wav,,\n", encoding="utf-8")
+    assert [clip.average_pitch_hz for clip in read_clips(tmp_path / "m.csv").clips] == [440.5, None]
+    lines = [json.dumps({"id": "1", "path": "a.wav", "caption": "", column: 440})]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert [clip.average_pitch_hz for clip in read_clips(tmp_path / "m.jsonl").clips] == [440.0]
+
+
+@pytest.mark.parametrize("pitch", ["high", "0", "-3", "nan", "inf"])
+def test_a_pitch_that_is_no_frequency_is_refused_by_file_and_row(tmp_path, pitch):
+    (tmp_path / "bad.csv").write_text(f"id,path,caption,avg_pitch_hz\n1,a.wav,,{pitch}\n", encoding="utf-8")
+    with pytest.raises(AudioBertInputError, match=rf"bad.csv', row 1: 'avg_pitch_hz' must be a frequency.*{pitch}"):
+        read_clips(tmp_path / "bad.csv")
+
+
 def test_a_folder_with_a_manifest_is_read_by_it_and_any_other_by_its_files(tmp_path):
     write_clips(tmp_path / "described", per_label=1)
     assert {clip.id for clip in read_clips(tmp_path / "described").clips} == {"whistle-0", "hum-0", "rain-0"}
