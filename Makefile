@@ -7,7 +7,7 @@ TWO_CORES := -n 2 --dist loadfile
 test test-gaudi: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gaudi lint docs
+.PHONY: help setup demo test test-gaudi bench lint docs
 
 help:  ## print the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: .venv/installed  ## run the tests
 
 test-gaudi: .venv-gaudi/installed  ## run the tests with transformers 4.55, optimum-habana and laion-clap
 	$(GAUDI)/pytest $(TWO_CORES)
+
+bench: .venv/installed  ## measure speed and memory, beside the released procedure; goes on where it stopped
+	$(BIN)/python benchmarks/suite.py
 
 lint: .venv/installed  ## check style and format
 	$(BIN)/ruff check .
