@@ -36,6 +36,7 @@ class AudioBertRecipe:
             detector is one of either kind: a token classifier, or a trunk detector of this language model.
         bank (`str`): the audio bank, a folder or Hub id.
         task (`str`): `animal_sound_recognition`, `sound_pitch_comparison` or `combined`.
+        clean_train (`bool`): leave out the training rows whose sentence is in another split as well.
         output_dir (`Path`): where the model is saved; with several seeds, each in `seed-<n>` below it.
         seeds (`list[int]`): one run each.
         adapter (`AdapterSettings`): the adapter's shape.
@@ -68,6 +69,7 @@ class AudioBertRecipe:
     audio_encoder: str = "MIT/ast-finetuned-audioset-10-10-0.4593"
     bank: str | None = None
     task: str = "combined"
+    clean_train: bool = False
     output_dir: Path = Path("runs/audiobert")
     seeds: list[int] = field(default_factory=lambda: [0])
     adapter: AdapterSettings = field(default_factory=AdapterSettings)

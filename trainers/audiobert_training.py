@@ -64,7 +64,7 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     _check_settings(recipe)
     tokenizer = load_part(AutoTokenizer, recipe.language_model)
     require_mask_token(tokenizer, recipe.language_model)
-    rows = {split: _load_rows(recipe.task, split, data_dir) for split in ("train", "validation")}
+    rows = {split: _load_rows(recipe, split, data_dir) for split in ("train", "validation")}
     _require_different_answers(rows["train"], data_dir)
     train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
     return run_seeds(recipe, lambda seed, folder: train_one(recipe, seed, folder, tokenizer, rows))
@@ -192,11 +192,11 @@ def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
     return random.Random(seed).sample(rows, min(count, len(rows)))
 
 
-def _load_rows(task: str, split: str, data_dir: Path) -> list[dict]:
-    rows = load_auditorybench(task, split, data_dir).to_list()
+def _load_rows(recipe: AudioBertRecipe, split: str, data_dir: Path) -> list[dict]:
+    rows = load_auditorybench(recipe.task, split, data_dir, clean_train=recipe.clean_train).to_list()
     if not rows:
         raise AudioBertInputError(
-            f"the {split} split of '{task}' in '{data_dir}' has no rows; nothing can be trained."
+            f"the {split} split of '{recipe.task}' in '{data_dir}' has no rows; nothing can be trained."
         )
     return rows
 

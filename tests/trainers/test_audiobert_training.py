@@ -153,6 +153,20 @@ def test_it_trains_with_a_trunk_detector_which_stays_as_it_is(inputs, parts, tmp
     assert "audiobert_trunk_detector" in (tmp_path / "run" / "README.md").read_text()
 
 
+def test_a_clean_train_split_leaves_out_the_sentences_of_other_splits(inputs, tmp_path):
+    folder = shutil.copytree(inputs["data_dir"], tmp_path / "leaky")
+    test, train = (folder / "published" / f"sound_pitch_comparsion_{split}.csv" for split in ("test", "train"))
+    copied = test.read_text(encoding="utf-8").splitlines(keepends=True)[1:4]
+    with train.open("a", encoding="utf-8", newline="") as stream:
+        stream.writelines(copied)
+    rows = {}
+    for clean in (False, True):
+        settings = {"data_dir": folder, "clean_train": clean, "hearing": "text_only", "training": {"max_steps": 1}}
+        (metrics,) = train_audiobert(recipe(inputs, tmp_path / str(clean), **settings))
+        rows[clean] = metrics["rows"]["train"]
+    assert rows[False] - rows[True] == len(copied) == 3
+
+
 def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
     train_audiobert(recipe(inputs, tmp_path / "run", train_audio_encoder=False, audio_dir=None))
     model = AudioBertForMaskedLM.from_pretrained(tmp_path / "run")
