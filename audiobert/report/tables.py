@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, COMBINED, PINNED, PITCH
+from audiobert.trainers.hearing_settings import SETTINGS
 
 from .learning_curves import TrainingRun
 from .paper_figures import PAPER_ACCURACIES, PAPER_PROTOCOL
@@ -105,6 +106,9 @@ def _notes(systems: Sequence[System]) -> str:
         lines.append("± is the standard deviation over runs (sample); figures without it are of one run.")
     else:
         lines.append("One run each, so there is no deviation: give the results of several seeds for mean ± deviation.")
+    settings = dict.fromkeys(system.hearing for system in systems if SETTINGS.get(system.hearing))
+    if len(settings) > 1:
+        lines.append(f"Hearing: {'; '.join(f'{name} is {_setting_words(*SETTINGS[name])}' for name in settings)}.")
     if not is_published(systems):
         lines.append("These are not the published rows of AuditoryBench, so no published figure stands beside them.")
     elif any(system.protocol == PAPER_PROTOCOL for system in systems):
@@ -112,6 +116,11 @@ def _notes(systems: Sequence[System]) -> str:
         named = "; ".join(f"({chr(ord('a') + place)}) {source}" for place, source in enumerate(sources))
         lines.append(f"Published figures: {named}.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _setting_words(spans: str, clips: str) -> str:
+    what = {"retrieved": "the clip that was retrieved", "random": "a random clip", "oracle": "one of the right label"}
+    return f"{what[clips]}, for the {spans} spans"
 
 
 def _cell(score: dict[str, Any] | None) -> str:

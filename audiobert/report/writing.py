@@ -103,7 +103,7 @@ def write_report(sources: Sequence[str], out: str | Path, options: ReportOptions
     systems = systems_of(inputs.evaluations)
     with staged_folder(out) as stage:
         report = _Report(stage, options, inputs, systems)
-        for part in (_accuracy, _comparisons, _detectors, _frequencies, _similarities, _changed, _trainings):
+        for part in (_accuracy, _comparisons, _detectors, _frequencies, _similarities, _changed, _trainings, _runs):
             part(report)
         (stage / "report.md").write_text(_markdown(report), encoding="utf-8")
         written = {**report.facts, "left_out": report.left_out}
@@ -125,13 +125,17 @@ def _accuracy(report: _Report) -> None:
         report.leave_out(heading, _NO_EVALUATION)
         return
     report.add(heading, accuracy_tables(report.systems))
-    report.add("Every run", every_run(report.systems))
     report.facts["accuracy"] = [
         {"name": system.name, "hearing": system.hearing, "protocol": system.protocol, "split": split, "task": task}
         | system.score(split, task)
         for system in report.systems
         for split, task in places_of([system])
     ]
+
+
+def _runs(report: _Report) -> None:
+    if report.systems:
+        report.add("Every run", every_run(report.systems))
 
 
 def _comparisons(report: _Report) -> None:
