@@ -26,6 +26,7 @@ class Bin:
     Attributes:
         low, high (`float`): the least and greatest value in it; for frequencies, the group's ends (`high` infinite in
             the last).
+        middle (`float`): the mean of its rows' values.
         rows (`int`): rows in it; each counts once, however many runs answered it.
         accuracy (`float`): 0 to 1, each row's share of right runs averaged.
         interval (`tuple[float, float]`): the 95 % Wilson score interval of `accuracy` over `rows`.
@@ -33,6 +34,7 @@ class Bin:
 
     low: float
     high: float
+    middle: float
     rows: int
     accuracy: float
     interval: tuple[float, float]
@@ -41,10 +43,10 @@ class Bin:
 def by_frequency(outcomes: Iterable[RowOutcome], train_answers: Iterable[str]) -> list[Bin]:
     """Return the accuracy by the number of train rows that have the row's answer, groups without rows left out."""
     counts = Counter(sentence_key(answer) for answer in train_answers)
-    groups: dict[int, list[RowOutcome]] = {}
+    groups: dict[int, list[tuple[float, RowOutcome]]] = {}
     for outcome in outcomes:
         count = counts[sentence_key(outcome.row["answer"])]
-        groups.setdefault(max(low for low in _FREQUENCIES if low <= count), []).append(outcome)
+        groups.setdefault(max(low for low in _FREQUENCIES if low <= count), []).append((count, outcome))
     ends = dict(zip(_FREQUENCIES, [*(low - 1 for low in _FREQUENCIES[1:]), math.inf], strict=True))
     return [_bin(low, ends[low], groups[low]) for low in _FREQUENCIES if low in groups]
 
@@ -76,12 +78,13 @@ def by_similarity(outcomes: Iterable[RowOutcome], similarities: Mapping[str, flo
         if not bins or (group >= len(bins) and similarity > bins[-1][-1][0]):
             bins.append([])
         bins[-1].append((similarity, outcome))
-    return [_bin(group[0][0], group[-1][0], [outcome for _, outcome in group]) for group in bins]
+    return [_bin(group[0][0], group[-1][0], group) for group in bins]
 
 
-def _bin(low: float, high: float, outcomes: Sequence[RowOutcome]) -> Bin:
-    accuracy = sum(outcome.share for outcome in outcomes) / len(outcomes)
-    return Bin(low, high, len(outcomes), accuracy, _wilson(accuracy, len(outcomes)))
+def _bin(low: float, high: float, rows: Sequence[tuple[float, RowOutcome]]) -> Bin:
+    middle = sum(value for value, _ in rows) / len(rows)
+    accuracy = sum(outcome.share for _, outcome in rows) / len(rows)
+    return Bin(low, high, middle, len(rows), accuracy, _wilson(accuracy, len(rows)))
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:

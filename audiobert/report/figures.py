@@ -76,7 +76,7 @@ def draw_similarities(path: Path, panels: dict[str, dict[str, list[Bin]]]) -> No
             for number, (title, bins) in enumerate(lines.items()):
                 # Side by side here too, by a hundredth of the axis.
                 shift = 0.01 * (max(ends) - min(ends)) * (number - (len(lines) - 1) / 2)
-                places = [(group.low + group.high) / 2 + shift for group in bins]
+                places = [group.middle + shift for group in bins]
                 _points(axes, places, bins, title, titles.index(title))
             axes.set_title(panel)
             axes.set_xlabel("similarity of the nearest clip (cosine)")

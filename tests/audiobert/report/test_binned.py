@@ -53,6 +53,7 @@ def test_similar_clips_are_grouped_evenly_and_equal_ones_stay_together():
         (0.2, 0.39, 20, 0.5),
         (0.4, 0.59, 20, 1.0),
     ]
+    assert [group.middle for group in groups] == pytest.approx([0.095, 0.295, 0.495])
     (group,) = by_similarity(rows, dict.fromkeys(similarities, 0.5))
     assert (group.rows, group.accuracy) == (60, 0.5)
 
