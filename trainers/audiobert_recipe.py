@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .language_model_settings import LanguageModelSettings
 from .learning_rates import LearningRates
 
 
@@ -50,6 +51,7 @@ class AudioBertRecipe:
         counterfactuals (`int`): for each training row, so many further ones of the same words that hear something else
             and are asked for what is then right; see `with_counterfactuals`. Not with `hearing="text_only"`.
         card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
+        language_model_settings (`LanguageModelSettings`): `dropout` and `attention` of the language model in training.
         learning_rates (`LearningRates`): of `adapter`, `projection` and `audio_encoder`, where they differ from
             `training.learning_rate`.
         training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
@@ -81,6 +83,7 @@ class AudioBertRecipe:
     max_train_rows: int | None = None
     counterfactuals: int = 0
     card: dict[str, Any] = field(default_factory=dict)
+    language_model_settings: LanguageModelSettings = field(default_factory=LanguageModelSettings)
     learning_rates: LearningRates = field(default_factory=LearningRates)
     trainer: str = "standard"
     gaudi: dict[str, Any] = field(default_factory=dict)

@@ -158,7 +158,7 @@ def _metrics(
 
 
 def _assemble(recipe: AudioBertRecipe) -> AudioBertForMaskedLM:
-    return AudioBertForMaskedLM.from_parts(
+    model = AudioBertForMaskedLM.from_parts(
         language_model=recipe.language_model,
         span_detector=recipe.span_detector,
         clap=recipe.clap,
@@ -169,6 +169,8 @@ def _assemble(recipe: AudioBertRecipe) -> AudioBertForMaskedLM:
         lora_dropout=recipe.adapter.dropout,
         **recipe.model,
     )
+    recipe.language_model_settings.apply(model.language_model)
+    return model
 
 
 def _encoded(

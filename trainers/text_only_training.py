@@ -75,6 +75,7 @@ def train_text_only(
     recipe = start_run(recipe, folder, seed)
     model = load_part(AutoModelForMaskedLM, recipe.language_model)
     require_matching_vocabulary(tokenizer, model, recipe.language_model)
+    recipe.language_model_settings.apply(model)
     _put_adapter_in(model, recipe)
     encoded = encode_rows(rows["train"], tokenizer, recipe.max_length, _ANY_NUMBER_OF_SPANS)
     if recipe.max_train_rows is not None:

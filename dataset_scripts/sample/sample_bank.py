@@ -19,7 +19,7 @@ __all__ = ["BANK_MANIFEST", "ENCODER_MANIFEST", "clip_id", "clips_of", "write_sa
 BANK_MANIFEST = "manifest.csv"
 ENCODER_MANIFEST = "heard.csv"
 LICENCE = "CC0-1.0"
-_COLUMNS = ("id", "path", "caption", "label", "licence", "group")
+_COLUMNS = ("id", "path", "caption", "label", "licence", "group", "average_pitch_hz")
 
 
 def clip_id(source: SoundSource, variant: int) -> str:
@@ -37,21 +37,30 @@ def clips_of(sources: Sequence[SoundSource], variants: int) -> list[dict[str, st
             "label": source.name,
             "licence": LICENCE,
             "group": "",
+            "average_pitch_hz": "",
         }
         for source in sources
         for variant in range(variants)
     ]
 
 
-def write_sample_clips(folder: str | Path, sources: Sequence[SoundSource], variants: int, seed: int) -> Path:
+def write_sample_clips(
+    folder: str | Path,
+    sources: Sequence[SoundSource],
+    variants: int,
+    seed: int,
+    practice: Sequence[SoundSource] = (),
+) -> Path:
     """Synthesise every source, and write the clips with two manifests beside them, all or nothing.
 
     `manifest.csv` describes every clip for CLAP and the audio bank. `heard.csv` is for the audio encoder: labelled by
-    what is heard (whose call, which instrument), and without the invented sources, which it must not know either.
+    what is heard (whose call, which instrument), with the pitch that an instrument was synthesised for, and without
+    the invented sources, which it must not know either; the practice sounds are in it alone, labelled by their family.
 
     Args:
         variants (`int`): clips of each source.
         seed (`int`): decides every sample of every clip.
+        practice (`Sequence[SoundSource]`, *optional*): sounds that only the audio encoder hears, one clip each.
 
     Returns:
         `Path`: the folder.
@@ -61,16 +70,17 @@ def write_sample_clips(folder: str | Path, sources: Sequence[SoundSource], varia
     """
     with staged_folder(folder) as stage:
         (stage / "audio").mkdir()
-        total = len(sources) * variants
-        with tqdm(total=total, desc="synthesising clips", unit="clip", disable=None) as bar:
-            for source in sources:
-                for variant in range(variants):
-                    path = stage / "audio" / f"{clip_id(source, variant)}.wav"
-                    soundfile.write(path, synthesise(source, variant, seed), SAMPLING_RATE, subtype="PCM_16")
-                    bar.update()
-        clips = clips_of(sources, variants)
-        labels = [source.sounds_like for source in sources for _ in range(variants)]
-        heard = [clip | {"label": label} for clip, label in zip(clips, labels, strict=True) if label is not None]
+        clips, exercises = clips_of(sources, variants), clips_of(practice, 1)
+        made = [(source, variant) for source in sources for variant in range(variants)]
+        made += [(source, 0) for source in practice]
+        for source, variant in tqdm(made, desc="synthesising clips", unit="clip", disable=None):
+            path = stage / "audio" / f"{clip_id(source, variant)}.wav"
+            soundfile.write(path, synthesise(source, variant, seed), SAMPLING_RATE, subtype="PCM_16")
+        heard = [
+            clip | {"label": label, "average_pitch_hz": "" if source.pitch_hz is None else round(source.pitch_hz, 2)}
+            for clip, (source, _) in zip([*clips, *exercises], made, strict=True)
+            if (label := source.family if source in practice else source.sounds_like) is not None
+        ]
         for name, rows in ((BANK_MANIFEST, clips), (ENCODER_MANIFEST, heard)):
             _write_csv(stage / name, rows)
     return Path(folder)

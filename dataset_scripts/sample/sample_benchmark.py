@@ -1,6 +1,7 @@
-"""The sample benchmark: candidates filtered by the construction pipeline, in AuditoryBench's published layout."""
+"""The sample benchmark: candidates filtered and split by the construction pipeline, in AuditoryBench's layout."""
 
 import csv
+import itertools
 import json
 import logging
 from collections import defaultdict
@@ -13,6 +14,7 @@ import numpy as np
 from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, PITCH, PUBLISHED_SPLITS
 from audiobert.dataset_scripts.construction.clip_pitches import PitchSettings, measure_clips
 from audiobert.dataset_scripts.construction.filtering import FilterSettings, filter_rows
+from audiobert.dataset_scripts.construction.splitting import split_rows
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -28,7 +30,9 @@ logger = logging.getLogger(__name__)
 
 FACTS_FILE = "sample.json"
 ORDINARY_FILE = "ordinary.txt"
-_SPLITS = {"train": 0.8, "validation": 0.07, "test": 0.13}
+_KNOWN, _UNSEEN = "known", "unseen"
+# Rows of one template resemble each other on purpose: only sentences of the very same words are repeats.
+_REPEATED = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class SampleSize:
         unseen (`int`): invented calls, and as many invented instruments.
         variants (`int`): clips of each.
         pairs (`int`), unseen_pairs (`int`): of instruments to compare; each gives two rows.
+        practice (`int`): sounds of any pitch and without a name, for the audio encoder alone.
         ordinary (`int`): sentences in which nothing sounds, at most some 50,000; the detector needs at least three.
     """
 
@@ -50,6 +55,7 @@ class SampleSize:
     pairs: int = 1000
     unseen_pairs: int = 150
     ordinary: int = 600
+    practice: int = 200
 
 
 def measure_sources(
@@ -87,8 +93,9 @@ def write_sample_benchmark(
 ) -> Path:
     """Write the sample benchmark as a folder that `load_auditorybench` and every recipe's `data_dir` take.
 
-    Its wiki split is the unseen part: its calls and instruments are invented, and their names stand in no sentence of
-    the other splits, so that no text tells the answer; only the bank, whose captions hold the names, does.
+    Known calls and instruments are divided into train, validation and test, with no sentence and no compared pair in
+    two of them. The wiki split is the unseen part: its calls and instruments are invented, and their names stand in no
+    sentence of the other splits, so that no text tells the answer; only the bank, whose captions hold the names, does.
 
     Args:
         pitches (`dict[str, float | None]`): of each instrument, as `measure_sources` returns them. Rows whose
@@ -99,29 +106,31 @@ def write_sample_benchmark(
         `ordinary.txt` (sentences in which nothing sounds, for the span detector).
 
     Raises:
-        AudioBertInputError: no row is left in a split, or the folder cannot be written to.
+        AudioBertInputError: the sample is too small to be split, or the folder cannot be written to.
     """
     size = size or SampleSize()
-    candidates = _candidates(sources, size, seed)
     measured = [{"id": name, "average_pitch_hz": pitch} for name, pitch in pitches.items()]
-    # Rows of one template resemble each other on purpose: only sentences of the very same words are repeats.
-    settings = FilterSettings(near_duplicate_similarity=1.0)
-    facts = {"seed": seed, "rows": {}, "left_out": {}}
+    filtered = {
+        part: filter_rows(rows, measured, FilterSettings(near_duplicate_similarity=_REPEATED))
+        for part, rows in _candidates(sources, size, seed).items()
+    }
+    # Every pair of instruments that is compared has all others in common with it: by their clips alone, they could not
+    # be parted.
+    known = [{name: value for name, value in row.items() if name != "clip_ids"} for row in filtered[_KNOWN].kept]
+    splits = split_rows(known, filtered[_UNSEEN].kept, seed, _REPEATED).splits
+    facts = {"seed": seed, "rows": {}, "left_out": {part: outcome.reasons for part, outcome in filtered.items()}}
+    logger.info("left out: %s", facts["left_out"])
     with staged_folder(folder) as stage:
         (stage / "dataset").mkdir()
-        for split, rows in candidates.items():
-            filtered = filter_rows(rows, measured, settings)
-            logger.info("%s: %d rows; left out: %s", split, len(filtered.kept), filtered.reasons)
-            for task in (ANIMAL, PITCH):
-                kept = [row for row in filtered.kept if row["task"] == task]
-                if not kept:
-                    raise AudioBertInputError(
-                        f"no row of {task} is left in the sample's {split} split (left out: {filtered.reasons}); ask "
-                        f"for a larger sample."
-                    )
-                _write_split(stage / "dataset", task, split, kept)
-                facts["rows"].setdefault(task, {})[split] = len(kept)
-            facts["left_out"][split] = filtered.reasons
+        for split, task in itertools.product(PUBLISHED_SPLITS, (ANIMAL, PITCH)):
+            kept = [row for row in splits.get(split, []) if row["task"] == task]
+            if not kept:
+                raise AudioBertInputError(
+                    f"no row of {task} is left in the sample's {split} split (left out: {facts['left_out']}); ask "
+                    f"for a larger sample."
+                )
+            _write_split(stage / "dataset", task, split, kept)
+            facts["rows"].setdefault(task, {})[split] = len(kept)
         ordinary = ordinary_sentences(size.ordinary, seed)
         (stage / ORDINARY_FILE).write_text("\n".join(ordinary) + "\n", encoding="utf-8")
         (stage / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -129,14 +138,12 @@ def write_sample_benchmark(
 
 
 def _candidates(sources: Sequence[SoundSource], size: SampleSize, seed: int) -> dict[str, list[dict]]:
-    seen = {task: [one for one in sources if one.task == task and not one.unseen] for task in (CALLS, PITCHES)}
-    unseen = {task: [one for one in sources if one.task == task and one.unseen] for task in (CALLS, PITCHES)}
-    compared = pitch_rows(seen[PITCHES], _SPLITS, size.pairs, seed)
-    compared |= pitch_rows(unseen[PITCHES], {"wiki": 1.0}, size.unseen_pairs, seed)
-    return {
-        split: call_rows(unseen[CALLS] if split == "wiki" else seen[CALLS], split) + compared[split]
-        for split in PUBLISHED_SPLITS
-    }
+    def rows(unseen: bool, pairs: int) -> list[dict]:
+        chosen = [source for source in sources if source.unseen == unseen]
+        calls, pitches = ([source for source in chosen if source.task == task] for task in (CALLS, PITCHES))
+        return call_rows(calls) + pitch_rows(pitches, pairs, seed)
+
+    return {_KNOWN: rows(False, size.pairs), _UNSEEN: rows(True, size.unseen_pairs)}
 
 
 def _write_split(folder: Path, task: str, split: str, rows: Sequence[dict]) -> None:

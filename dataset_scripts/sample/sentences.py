@@ -10,10 +10,10 @@ from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, PITCH
 from .sound_sources import SoundSource
 
 
-__all__ = ["TRAINING_CALL_TEMPLATES", "call_rows", "pitch_rows"]
+__all__ = ["call_rows", "pitch_rows"]
 
 # {call} is what is heard; an article that it needs is put before it.
-TRAINING_CALL_TEMPLATES = (
+_CALL_TEMPLATES = (
     "{call} is the sound a [MASK] makes.",
     "The {call} came from a [MASK].",
     "Hearing {a call}, she knew that a [MASK] was near.",
@@ -21,15 +21,10 @@ TRAINING_CALL_TEMPLATES = (
     "With a loud {call}, the [MASK] ran away.",
     "When it is hungry, the [MASK] lets out {a call}.",
     "In the distance we heard the {call} of a [MASK].",
+    "He can imitate a [MASK]: {a call}, as real as can be.",
+    "Nobody but a [MASK] would answer with {a call}.",
+    "The {call} behind the door turned out to be a [MASK].",
 )
-_HELD_OUT_CALL_TEMPLATES = {
-    "validation": ("He can imitate a [MASK]: {a call}, as real as can be.",),
-    "test": (
-        "Nobody but a [MASK] would answer with {a call}.",
-        "The {call} behind the door turned out to be a [MASK].",
-    ),
-}
-_HELD_OUT_CALL_TEMPLATES["wiki"] = (*TRAINING_CALL_TEMPLATES, *_HELD_OUT_CALL_TEMPLATES["test"])
 
 # {first} compared with {second}; both orders of mentioning them occur.
 _PITCH_TEMPLATES = (
@@ -41,56 +36,45 @@ _PITCH_TEMPLATES = (
 )
 
 
-def call_rows(sources: Sequence[SoundSource], split: str) -> list[dict]:
+def call_rows(sources: Sequence[SoundSource]) -> list[dict]:
     """Return the candidates that ask whose call it is.
 
     Args:
         sources (`Sequence[SoundSource]`): calls.
-        split (`str`): train, validation, test or wiki: each has templates of its own, wiki (the unseen part) those of
-            train and test.
     """
-    templates = _HELD_OUT_CALL_TEMPLATES.get(split, TRAINING_CALL_TEMPLATES)
     return [
         {
-            "id": f"call-{split}-{source.name}-{place}",
+            "id": f"call-{source.name}-{place}",
             "task": ANIMAL,
             "sentence": _capitalised(template.format_map({"call": source.name, "a call": with_article(source.name)})),
             "answer": source.animal,
             "spans": [source.name],
         }
         for source in sources
-        for place, template in enumerate(templates)
+        for place, template in enumerate(_CALL_TEMPLATES)
     ]
 
 
-def pitch_rows(
-    sources: Sequence[SoundSource], splits: dict[str, float], pairs: int, seed: int
-) -> dict[str, list[dict]]:
-    """Return the candidates that compare two pitches, by split; no two names are compared in more than one split.
+def pitch_rows(sources: Sequence[SoundSource], pairs: int, seed: int) -> list[dict]:
+    """Return the candidates that compare two pitches.
 
-    Each pair is asked for both ways round, in the same words, so that both answers are equally frequent.
+    Each pair is asked for both ways round, in the same words, so that both answers are equally frequent; its rows are
+    one of the `clip_groups` that the construction pipeline keeps in one split.
 
     Args:
         sources (`Sequence[SoundSource]`): instruments. What is known of their pitch is the expected answer; the
             construction pipeline keeps the row only if what it measures agrees.
-        splits (`dict[str, float]`): split to share of the pairs.
         pairs (`int`): pairs in all, at most.
-        seed (`int`): decides pairs, their split and their words.
+        seed (`int`): decides pairs and their words.
     """
     rng = np.random.default_rng([seed, 13])
     possible = list(itertools.combinations(sources, 2))
     drawn = [possible[place] for place in rng.permutation(len(possible))[:pairs]]
-    bounds = np.cumsum([0.0, *splits.values()]) / sum(splits.values()) * len(drawn)
-    rows: dict[str, list[dict]] = {}
-    for split, start, end in zip(splits, bounds[:-1].round().astype(int), bounds[1:].round().astype(int), strict=True):
-        rows[split] = [
-            _pitch_row(ordered, _PITCH_TEMPLATES[place], split)
-            for pair, place in zip(
-                drawn[start:end], rng.integers(len(_PITCH_TEMPLATES), size=end - start), strict=True
-            )
-            for ordered in (pair, pair[::-1])
-        ]
-    return rows
+    return [
+        _pitch_row(ordered, _PITCH_TEMPLATES[place])
+        for pair, place in zip(drawn, rng.integers(len(_PITCH_TEMPLATES), size=len(drawn)), strict=True)
+        for ordered in (pair, pair[::-1])
+    ]
 
 
 def with_article(name: str) -> str:
@@ -98,7 +82,7 @@ def with_article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' and not name.startswith('eu') else 'a'} {name}"
 
 
-def _pitch_row(pair: Sequence[SoundSource], template: str, split: str) -> dict:
+def _pitch_row(pair: Sequence[SoundSource], template: str) -> dict:
     first, second = pair
     words = {
         "first": first.name,
@@ -108,12 +92,13 @@ def _pitch_row(pair: Sequence[SoundSource], template: str, split: str) -> dict:
         "a second": with_article(second.name),
     }
     return {
-        "id": f"pitch-{split}-{first.name}-{second.name}",
+        "id": f"pitch-{first.name}-{second.name}",
         "task": PITCH,
         "sentence": template.format_map(words),
         "answer": "higher" if first.pitch_hz > second.pitch_hz else "lower",
         "spans": [first.name, second.name],
         "clip_ids": [first.name, second.name],
+        "clip_groups": [" and ".join(sorted((first.name, second.name)))],
     }
 
 

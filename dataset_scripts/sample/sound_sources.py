@@ -11,7 +11,7 @@ from .animal_sounds import ANIMAL_SOUNDS
 from .fact_tables import PitchSource, midi_to_hertz, read_animals, read_pitch_sources
 
 
-__all__ = ["CALLS", "PITCHES", "SoundSource", "invented_names", "sample_sources", "synthesise"]
+__all__ = ["CALLS", "PITCHES", "SoundSource", "invented_names", "practice_sources", "sample_sources", "synthesise"]
 
 CALLS, PITCHES = "call", "pitch"
 VARIANTS = 6
@@ -21,6 +21,7 @@ _ALIKE = {"cornet", "flugelhorn", "baritone horn", "bass trombone", "alto voice"
 _NOT_INSTRUMENTS = {"male speech", "female speech", "baby's cry"}
 # Throats and drums sound right at the pitches of their kind only, invented instruments are of any pitch.
 _NARROW = {"voice", "drum"}
+_PRACTISED_NOTES = (36, 100)
 _BEGINNINGS = ("bl", "br", "dr", "fl", "gl", "gr", "kl", "kr", "pl", "pr", "qu", "sk", "sn", "sp", "tr", "v", "z", "w")
 _MIDDLES = ("a", "e", "i", "o", "u", "oo", "ai")
 _ENDINGS = ("mble", "ndle", "rvo", "xon", "bbit", "zzo", "lpha", "mpet", "rgle", "dda", "fflo", "nka", "stro", "vv")
@@ -89,6 +90,22 @@ def sample_sources(seed: int = 0, calls: int = 32, pitches: int = 60, unseen: in
         for place, (name, note) in enumerate(zip(names[unseen:], rng.permutation(notes), strict=False))
     ]
     return [*known_calls, *known_pitches, *new_calls, *new_pitches]
+
+
+def practice_sources(count: int, seed: int = 0) -> list[SoundSource]:
+    """Return instruments without a name, of any pitch, that nothing but the audio encoder gets to hear.
+
+    Args:
+        count (`int`): how many.
+        seed (`int`, *optional*, defaults to 0): decides families and pitches.
+    """
+    rng = np.random.default_rng([seed, 23])
+    families = [family for family in _FAMILIES if family not in _NARROW]
+    notes = rng.uniform(*_PRACTISED_NOTES, count)
+    return [
+        SoundSource(f"practice {place}", PITCHES, str(rng.choice(families)), pitch_hz=midi_to_hertz(note))
+        for place, note in enumerate(notes)
+    ]
 
 
 def invented_names(count: int, seed: int, taken: set[str]) -> list[str]:

@@ -13,8 +13,8 @@ from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.sample.ordinary_sentences import ordinary_sentences
 from audiobert.dataset_scripts.sample.sample_bank import BANK_MANIFEST, ENCODER_MANIFEST, clips_of, write_sample_clips
 from audiobert.dataset_scripts.sample.sample_benchmark import SampleSize, measure_sources, write_sample_benchmark
-from audiobert.dataset_scripts.sample.sentences import call_rows, pitch_rows
-from audiobert.dataset_scripts.sample.sound_sources import CALLS, PITCHES, sample_sources
+from audiobert.dataset_scripts.sample.sentences import pitch_rows
+from audiobert.dataset_scripts.sample.sound_sources import CALLS, PITCHES, practice_sources, sample_sources
 from audiobert.modeling_audiobert import AudioBertInputError
 
 
@@ -121,21 +121,33 @@ def test_the_answer_is_what_was_measured_and_contradicted_rows_are_left_out_and_
     for row in rows:
         first, second = (reported[span["text"]] for span in row["spans"])
         assert row["answer"] == ("higher" if first > second else "lower")
-    left_out = json.loads((folder / "sample.json").read_text())["left_out"]["train"]
+    left_out = json.loads((folder / "sample.json").read_text())["left_out"]["known"]
     assert left_out["the language model contradicts the measurement"] > 0
 
 
-def test_test_sentences_about_calls_have_other_words_than_those_of_training(sources):
-    calls = [source for source in sources if source.task == CALLS and not source.unseen]
-    train, test = ({row["sentence"].lower() for row in call_rows(calls, split)} for split in ("train", "test"))
-    assert train
-    assert test
-    assert not train & test
+def test_no_sentence_about_a_call_is_in_two_splits_and_every_call_is_trained_on(sources, benchmark):
+    rows = {split: load_auditorybench("animal_sound_recognition", split, benchmark).to_list() for split in SPLITS[:3]}
+    sentences = [row["sentence"].lower() for split in rows for row in rows[split]]
+    calls = {source.name for source in sources if source.task == CALLS and not source.unseen}
+    assert len(set(sentences)) == len(sentences) == 10 * len(calls)
+    assert {row["spans"][0]["text"] for row in rows["train"]} == calls
+
+
+def test_practice_sounds_are_in_the_encoders_manifest_alone_with_a_family_and_a_pitch(sources, tmp_path):
+    practice = practice_sources(5, seed=0)
+    folder = write_sample_clips(tmp_path / "clips", sources[:2], 1, seed=0, practice=practice)
+    heard = {row["id"]: row for row in manifest(folder, ENCODER_MANIFEST)}
+    assert len(manifest(folder, BANK_MANIFEST)) == 2
+    for source in practice:
+        row = heard[clips_of([source], 1)[0]["id"]]
+        assert row["label"] == source.family
+        assert float(row["average_pitch_hz"]) == pytest.approx(source.pitch_hz, abs=0.01)
+        assert (folder / row["path"]).is_file()
 
 
 def test_pairs_are_asked_both_ways_round(sources):
     instruments = [source for source in sources if source.task == PITCHES]
-    rows = pitch_rows(instruments, {"train": 1.0}, pairs=5, seed=0)["train"]
+    rows = pitch_rows(instruments, pairs=5, seed=0)
     assert len(rows) == 10
     for one, other in zip(rows[::2], rows[1::2], strict=True):
         assert one["spans"] == other["spans"][::-1]
@@ -143,7 +155,7 @@ def test_pairs_are_asked_both_ways_round(sources):
 
 
 def test_a_sample_too_small_for_its_splits_is_refused_with_a_way_out(sources, pitches, tmp_path):
-    with pytest.raises(AudioBertInputError, match=r"no row of sound_pitch_comparison .* larger sample"):
+    with pytest.raises(AudioBertInputError, match=r"sound_pitch_comparison has 2 rows"):
         write_sample_benchmark(tmp_path / "benchmark", sources, pitches, SampleSize(pairs=1))
     assert not (tmp_path / "benchmark").exists()
 

@@ -17,7 +17,7 @@ from audiobert.dataset_scripts.sample.sample_benchmark import SampleSize
 from audiobert.trainers.quickstart import QuickstartRecipe, quickstart, run_quickstart
 
 
-TINY = SampleSize(calls=3, pitches=8, unseen=3, variants=2, pairs=28, unseen_pairs=3, ordinary=30)
+TINY = SampleSize(calls=3, pitches=8, unseen=3, variants=2, pairs=28, unseen_pairs=3, ordinary=30, practice=4)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FEW_STEPS = ["training.max_steps=2", "training.per_device_train_batch_size=4", "training.use_cpu=true"]
 

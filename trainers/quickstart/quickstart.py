@@ -17,7 +17,7 @@ from audiobert.dataset_scripts.sample.sample_benchmark import (
     measure_sources,
     write_sample_benchmark,
 )
-from audiobert.dataset_scripts.sample.sound_sources import sample_sources
+from audiobert.dataset_scripts.sample.sound_sources import practice_sources, sample_sources
 from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
@@ -139,9 +139,12 @@ def _make_sample(recipe: QuickstartRecipe, root: Path, steps: _Steps) -> None:
     unseen = sum(source.unseen for source in sources)
     steps(
         "synthesis",
-        f"Synthesising {len(sources) * size.variants} clips of {len(sources)} sources, {unseen} of them invented.",
+        f"Synthesising {len(sources) * size.variants} clips of {len(sources)} sources, {unseen} of them invented, and "
+        f"{size.practice} more for the audio encoder to practise on.",
         root / "clips",
-        lambda: write_sample_clips(root / "clips", sources, size.variants, recipe.seed),
+        lambda: write_sample_clips(
+            root / "clips", sources, size.variants, recipe.seed, practice_sources(size.practice, recipe.seed)
+        ),
     )
 
     def write() -> None:
