@@ -36,5 +36,6 @@ def test_the_attention_is_the_language_models_own_and_gives_the_same_answers(par
     [({"dropout": 1.0}, "dropout is 1.0"), ({"attention": "keen"}, "attention=keen is refused")],
 )
 def test_what_cannot_be_set_is_refused(parts, settings, reason):
+    language_model = assemble(parts).language_model
     with pytest.raises(AudioBertInputError, match=reason):
-        LanguageModelSettings(**settings).apply(assemble(parts).language_model)
+        LanguageModelSettings(**settings).apply(language_model)
