@@ -5,26 +5,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-
-from audiobert.dataset_scripts.auditorybench.seen_spans import SeenSpans
+from audiobert.dataset_scripts.auditorybench.candidates import train_answers
+from audiobert.dataset_scripts.auditorybench.seen_spans import SeenSpans, train_rows
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED, tasks_of
-from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
-from .evaluation_results import RowPrediction, file_results, load_results, save_results, summaries_by_seen, summary
-from .evaluation_rows import load_split_rows
-from .hearing_settings import DEFAULT_SETTINGS, HearingSettings, check_settings
-from .masked_questions import longest_input, questions_of
-from .masked_scoring import Answer, answer_questions
-from .masked_sentences import require_mask_token, require_matching_vocabulary
+from .evaluation_results import (
+    RowPrediction,
+    file_results,
+    load_results,
+    save_results,
+    summaries_by_seen,
+    summary,
+)
+from .evaluation_rows import SplitRows, check_choice, load_split_rows
+from .examinee import CANDIDATES, GIVEN, PROTOCOLS, load_examinee
+from .hearing_settings import check_settings
+from .masked_scoring import Answer
 from .provenance import versions
 
 
 __all__ = ["PROTOCOL", "EvaluationOptions", "evaluate_model", "load_results", "save_results"]
 
-PROTOCOL = "answer length given"
+PROTOCOL = PROTOCOLS[GIVEN]
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,22 @@ class EvaluationOptions:
         seed (`int`, *optional*, defaults to 0): of everything that is drawn.
         by_seen (`bool`, *optional*, defaults to `False`):
             Also tell rows whose sounds the train split names from others, see [`SeenSpans`].
+        protocol (`str`, *optional*):
+            `"given"`, the default of masked language models and AudioBERT: the answer's number of word pieces is given
+            away, as in the paper, see [`answer_questions`]. `"free"`: it is not, see [`answer_without_length`].
+            `"candidates"`, the only one of causal language models: the answer is chosen among the train split's, see
+            [`answer_by_likelihood`] and [`answer_among_candidates`].
     """
 
     batch_size: int = 32
     hearing: Sequence[str] | None = None
     seed: int = 0
     by_seen: bool = False
+    protocol: str | None = None
 
     def __post_init__(self):
+        if self.protocol is not None:
+            check_choice("protocol", self.protocol, list(PROTOCOLS))
         if self.batch_size < 1:
             raise AudioBertInputError(f"the batch size is {self.batch_size}; give 1 or more.")
         if self.hearing is not None:
@@ -61,12 +72,13 @@ def evaluate_model(
 ) -> dict[str, Any]:
     """Return the accuracy of a model on a task, with hearing on and off if it is an AudioBERT.
 
-    Animal task: as many mask tokens as the answer has word pieces, filled in one forward pass; right only if every
-    piece is the most likely one of the vocabulary. Pitch task: the likelier of "higher" and "lower". Combined: over
-    the rows of both.
+    By default, animal task: as many mask tokens as the answer has word pieces, filled in one forward pass; right only
+    if every piece is the most likely one of the vocabulary. Pitch task: the likelier of "higher" and "lower".
+    Combined: over the rows of both. For other protocols, and causal language models, see [`EvaluationOptions`].
 
     Args:
-        name_or_path (`str` or `Path`): a masked language model's folder or Hub id.
+        name_or_path (`str` or `Path`):
+            Folder or Hub id of an AudioBERT, or of any masked or causal language model.
         data_dir (`str` or `Path`, *optional*):
             The folder with AuditoryBench's CSV files, or an exported one; downloaded by default.
         task (`str`, *optional*, defaults to `"combined"`): or a single task; the combined one reports all three.
@@ -90,12 +102,11 @@ def evaluate_model(
     options = options or EvaluationOptions()
     parts = load_split_rows(task, split, data_dir)
     seen = SeenSpans.load(data_dir, task).is_seen if options.by_seen else None
-    model, tokenizer = _load(name_or_path)
-    settings = _settings(model, tokenizer, str(name_or_path), options)
+    examinee = load_examinee(name_or_path, options.protocol, options.hearing, options.batch_size, options.seed)
+    candidates = _train_answers(parts, data_dir) if examinee.protocol == CANDIDATES else []
     predictions, summaries, by_seen = [], [], []
     for part in parts:
-        questions = questions_of(part.asked, tokenizer, longest_input(tokenizer, model))
-        for hearing, given in answer_questions(model, tokenizer, questions, options.batch_size, settings).items():
+        for hearing, given in examinee.answers(part.asked, candidates).items():
             of_setting = [
                 _prediction(part.split, hearing, *pair, seen) for pair in zip(part.asked, given, strict=True)
             ]
@@ -105,8 +116,8 @@ def evaluate_model(
             by_seen += [entry for name in names for entry in summaries_by_seen(name, of_setting)]
     facts = {
         "model": str(name_or_path),
-        "model_type": model.config.model_type,
-        "protocol": PROTOCOL,
+        "model_type": examinee.model_type,
+        "protocol": PROTOCOLS[examinee.protocol],
         "splits": [part.split for part in parts],
         "seed": options.seed,
         "versions": versions(),
@@ -116,28 +127,11 @@ def evaluate_model(
     return file_results(facts, summaries, predictions) | ({"results_by_seen": by_seen} if options.by_seen else {})
 
 
-def _load(name_or_path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    name = str(name_or_path)
-    tokenizer = load_part(AutoTokenizer, name)
-    require_mask_token(tokenizer, name)
-    model = load_part(AutoModelForMaskedLM, name).eval()
-    require_matching_vocabulary(tokenizer, model, name)
-    if torch.accelerator.is_available():
-        model = model.to(torch.accelerator.current_accelerator())
-    return model, tokenizer
-
-
-def _settings(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, options: EvaluationOptions
-) -> HearingSettings | None:
-    if model.config.model_type == "audiobert":
-        return HearingSettings(model, tokenizer, options.hearing or DEFAULT_SETTINGS, options.seed)
-    if options.hearing is not None:
-        raise AudioBertInputError(
-            f"'{name}' is a {model.config.model_type} model, which does not hear; settings of hearing are for an "
-            f"AudioBERT. Leave them out, or give an AudioBERT."
-        )
-    return None
+def _train_answers(parts: Sequence[SplitRows], data_dir: str | Path | None) -> list[str]:
+    """Return the candidates of rows without choices; none if there is no such row."""
+    tasks = dict.fromkeys(row["task"] for part in parts for row in part.asked if not row["choices"])
+    purpose = "for the candidates that an answer is chosen from"
+    return train_answers([row for task in tasks for row in train_rows(task, data_dir, purpose)])
 
 
 def _prediction(

@@ -1,7 +1,7 @@
 """Rows of AuditoryBench as questions to a masked language model whose answer's length is given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -13,7 +13,7 @@ from audiobert.modeling_audiobert.span_decoding import span_token_range
 from .masked_sentences import answer_pieces, with_mask_token
 
 
-__all__ = ["Question", "annotated_spans", "choice_pieces", "longest_input", "questions_of"]
+__all__ = ["Question", "annotated_spans", "choice_pieces", "longest_input", "questions_of", "resized"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Question:
     gap: tuple[int, ...]
     """Positions of the mask tokens in `input_ids`."""
     answer: list[int]
-    """The right word pieces, one for each position of the gap; -1 where the vocabulary lacks it."""
+    """The right word pieces; -1 where the vocabulary lacks one."""
     choices: list[int] | None
     """The token ids of "higher" and "lower" in the pitch task, else None: the whole vocabulary."""
 
@@ -89,6 +89,18 @@ def choice_pieces(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> li
     return [piece[0] for piece in pieces]
 
 
+def resized(question: Question, num_pieces: int, mask_token_id: int, max_length: int) -> Question:
+    """Return a question with a gap of another number of mask tokens.
+
+    Raises:
+        AudioBertInputError: it is too long then.
+    """
+    start, end = question.gap[0], question.gap[-1] + 1
+    input_ids = [*question.input_ids[:start], *[mask_token_id] * num_pieces, *question.input_ids[end:]]
+    _check_length(question.row, input_ids, max_length)
+    return replace(question, input_ids=input_ids, gap=tuple(range(start, start + num_pieces)))
+
+
 def longest_input(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
     """Return how many tokens the model reads; RoBERTa numbers positions from the padding token's id on."""
     config = model.config.get_text_config()
@@ -109,10 +121,7 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
     token_ids = tokenizer(text)["input_ids"]
     gap = token_ids.index(tokenizer.mask_token_id)
     input_ids = token_ids[:gap] + [tokenizer.mask_token_id] * len(answer) + token_ids[gap + 1 :]
-    if len(input_ids) > max_length:
-        raise AudioBertInputError(
-            f"row '{row['id']}' has {len(input_ids)} tokens, the model reads {max_length}. Leave the row out."
-        )
+    _check_length(row, input_ids, max_length)
     return Question(
         row=row,
         input_ids=input_ids,
@@ -121,3 +130,10 @@ def _question(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, max_lengt
         answer=[-1 if piece == tokenizer.unk_token_id else piece for piece in answer],
         choices=choices,
     )
+
+
+def _check_length(row: dict[str, Any], input_ids: list[int], max_length: int) -> None:
+    if len(input_ids) > max_length:
+        raise AudioBertInputError(
+            f"row '{row['id']}' has {len(input_ids)} tokens, the model reads {max_length}. Leave the row out."
+        )

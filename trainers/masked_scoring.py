@@ -1,7 +1,8 @@
-"""What a masked language model, AudioBERT among them, answers to questions whose answer's length is given."""
+"""What a masked language model, AudioBERT among them, puts into gaps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -11,7 +12,7 @@ from .hearing_settings import Evidence, HearingSettings
 from .masked_questions import Question
 
 
-__all__ = ["Answer", "answer_questions", "length_batches"]
+__all__ = ["Answer", "MaskedReader", "answer_questions", "length_batches"]
 
 
 @dataclass(frozen=True)
@@ -29,34 +30,75 @@ class Answer:
     evidence: Evidence
 
 
-def answer_questions(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    questions: Sequence[Question],
-    batch_size: int,
-    settings: HearingSettings | None = None,
-) -> dict[str | None, list[Answer]]:
-    """Return the answer to each question, under the name of each setting of hearing; under None without settings.
+@dataclass(frozen=True)
+class MaskedReader:
+    """A masked language model with what it takes to run it.
 
-    The rows of a batch are of similar length, which saves time and changes nothing else.
+    Args:
+        model (`PreTrainedModel`), tokenizer (`PreTrainedTokenizerBase`).
+        batch_size (`int`): rows at a time; changes the speed only.
+        settings (`HearingSettings`, *optional*): for an AudioBERT, what it is made to hear.
     """
-    names = settings.names if settings else [None]
-    answers: dict[str | None, list] = {name: [None] * len(questions) for name in names}
-    with torch.inference_mode(), tqdm(total=len(questions), unit="row", disable=None) as progress:
-        for batch in length_batches([len(question.input_ids) for question in questions], batch_size):
-            asked = [questions[index] for index in batch]
-            inputs = tokenizer.pad({"input_ids": [question.input_ids for question in asked]}, return_tensors="pt")
-            inputs = inputs.to(model.device)
-            padding = inputs["attention_mask"].argmax(dim=1).tolist()
-            if settings:
-                outputs = settings.outputs(inputs, asked, padding)
-            else:
-                outputs = [(None, model(**inputs).logits, [Evidence()] * len(batch))]
-            for name, logits, evidence in outputs:
-                for index, *row in zip(batch, asked, logits, padding, evidence, strict=True):
-                    answers[name][index] = _answer(tokenizer, *row)
-            progress.update(len(batch))
-    return answers
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    batch_size: int
+    settings: HearingSettings | None = None
+
+    def read(
+        self, questions: Sequence[Question], what: Callable[[int, torch.Tensor], Any]
+    ) -> dict[str | None, list[tuple[Any, Evidence]]]:
+        """Return what is read from each question's gap, with the evidence, by setting of hearing (None without).
+
+        The rows of a batch are of similar length, which saves time and changes nothing else.
+
+        Args:
+            questions (`Sequence[Question]`).
+            what: gets the position of a question among them and the logits of its gap, of shape
+                `(num_pieces, vocab_size)`.
+        """
+        names = self.settings.names if self.settings else [None]
+        readings: dict[str | None, list] = {name: [None] * len(questions) for name in names}
+        with torch.inference_mode(), tqdm(total=len(questions), unit="row", disable=None) as progress:
+            for batch in length_batches([len(question.input_ids) for question in questions], self.batch_size):
+                asked = [questions[index] for index in batch]
+                for name, logits, padding, evidence in self._outputs(asked):
+                    for place, index in enumerate(batch):
+                        at_gap = logits[place, [padding[place] + position for position in asked[place].gap]]
+                        readings[name][index] = (what(index, at_gap), evidence[place])
+                progress.update(len(batch))
+        return readings
+
+    def _outputs(self, asked: Sequence[Question]) -> Iterator[tuple[str | None, torch.Tensor, list[int], list]]:
+        inputs = self.tokenizer.pad({"input_ids": [question.input_ids for question in asked]}, return_tensors="pt")
+        inputs = inputs.to(self.model.device)
+        padding = inputs["attention_mask"].argmax(dim=1).tolist()
+        if self.settings is None:
+            yield None, self.model(**inputs).logits, padding, [Evidence()] * len(asked)
+            return
+        for name, logits, evidence in self.settings.outputs(inputs, asked, padding):
+            yield name, logits, padding, evidence
+
+
+def answer_questions(reader: MaskedReader, questions: Sequence[Question]) -> dict[str | None, list[Answer]]:
+    """Return the answer to each question, its length given: the likeliest piece of the vocabulary at every mask.
+
+    In the pitch task it is the likelier of the two words.
+    """
+
+    def pieces(index: int, at_gap: torch.Tensor) -> list[int]:
+        choices = questions[index].choices
+        if choices is None:
+            return at_gap.argmax(dim=-1).tolist()
+        return [choices[int(at_gap[0, choices].argmax())]]
+
+    return {
+        name: [
+            Answer(reader.tokenizer.decode(given).strip(), given == question.answer, evidence)
+            for question, (given, evidence) in zip(questions, of_setting, strict=True)
+        ]
+        for name, of_setting in reader.read(questions, pieces).items()
+    }
 
 
 def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
@@ -64,15 +106,3 @@ def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
-
-
-def _answer(
-    tokenizer: PreTrainedTokenizerBase, question: Question, logits: torch.Tensor, padding: int, evidence: Evidence
-) -> Answer:
-    """Judge one row's `logits`, of shape `(sequence_length, vocabulary_size)`."""
-    at_gap = logits[[padding + position for position in question.gap]]
-    if question.choices is None:
-        pieces = at_gap.argmax(dim=-1).tolist()
-    else:
-        pieces = [question.choices[int(at_gap[0, question.choices].argmax())]]
-    return Answer(tokenizer.decode(pieces).strip(), pieces == question.answer, evidence)

@@ -9,7 +9,9 @@ import typer
 
 
 def evaluate(  # noqa: PLR0913 - one argument an option
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A masked language model or AudioBERT.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="An AudioBERT, or any masked or causal language model.")
+    ],
     task: Annotated[
         str, typer.Option(help="animal_sound_recognition, sound_pitch_comparison, or combined (reports all three).")
     ] = "combined",
@@ -38,6 +40,14 @@ def evaluate(  # noqa: PLR0913 - one argument an option
             show_default=False,
         ),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="given: the answer's number of word pieces is given away, as in the paper (the default). free: it is "
+            "not. candidates: the answer is chosen among the train split's (all that a causal model can do).",
+            show_default=False,
+        ),
+    ] = None,
     by_seen: Annotated[
         bool, typer.Option("--by-seen", help="Also tell rows whose sounds the train split names from the others.")
     ] = False,
@@ -53,7 +63,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Measure a model's accuracy on AuditoryBench; an AudioBERT's with hearing on and off.
 
-    The number of the answer's word pieces is given to the model, as in the paper.
+    Any masked or causal language model can be measured. The results file holds the prediction for every row.
 
     Example: audiobert evaluate google-bert/bert-base-uncased --data-dir auditorybench --split test --out bert.json
     """
@@ -68,7 +78,7 @@ def evaluate(  # noqa: PLR0913 - one argument an option
     others = {name: other for name, other in ((TEXT_ONLY, text_only), (LANGUAGE_MODEL, language_model)) if other}
     if others and not ablations:
         raise typer.BadParameter("--text-only and --language-model are compared with by --ablations: add it.")
-    options = EvaluationOptions(batch_size, hearing or None, seed, by_seen)
+    options = EvaluationOptions(batch_size, hearing or None, seed, by_seen, protocol)
     asked = (data_dir, task, split or "test", options)
     results = evaluate_ablations(model, others, *asked) if ablations else evaluate_model(model, *asked)
     if out is not None:

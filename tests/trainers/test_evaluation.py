@@ -16,7 +16,7 @@ from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.evaluation import EvaluationOptions, evaluate_model, load_results, save_results
 from audiobert.trainers.hearing_settings import HearingSettings
 from audiobert.trainers.masked_questions import questions_of
-from audiobert.trainers.masked_scoring import answer_questions
+from audiobert.trainers.masked_scoring import MaskedReader, answer_questions
 from audiobert.trainers.prediction import fill_masks
 
 
@@ -39,7 +39,7 @@ def load(folder: Path):
 
 
 def judge(model, tokenizer, questions, batch_size, settings=None) -> dict:
-    answers = answer_questions(model, tokenizer, questions, batch_size, settings)
+    answers = answer_questions(MaskedReader(model, tokenizer, batch_size, settings), questions)
     return {hearing: [answer.correct for answer in given] for hearing, given in answers.items()}
 
 
@@ -253,10 +253,12 @@ def test_models_and_arguments_that_cannot_be_used_are_named(parts, benchmark, tm
         EvaluationOptions(batch_size=0)
     with pytest.raises(AudioBertInputError, match="no setting of hearing 'loud'; give one of off, on, random"):
         EvaluationOptions(hearing=["loud"])
-    refused("is a bert model, which does not hear", options=EvaluationOptions(hearing=["on"]))
+    with pytest.raises(AudioBertInputError, match="no protocol 'blind'; give one of given, free, candidates"):
+        EvaluationOptions(protocol="blind")
+    refused("is a masked language model, which does not hear", options=EvaluationOptions(hearing=["on"]))
     refused("'data-dir' is '/nowhere', which is not a folder", data_dir="/nowhere")
     refused("there is no folder '/nowhere'", model=Path("/nowhere"))
-    refused("model_type 'clap', which AutoModelForMaskedLM cannot load", model=parts.clap)
+    refused("model_type 'clap' .ClapModel., neither a masked nor a causal", model=parts.clap)
     refused("lacks .* of the weights", model=parts.span_detector)
     other = save_language_model(tmp_path / "other", vocab_size=200)
     refused(r"has \d+ tokens, but its model has 200", model=other)
