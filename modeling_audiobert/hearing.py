@@ -93,8 +93,11 @@ class HearingMixin(SpanDetectionMixin):
         clip_ids, similarities = clips
         if audio_values is not None:
             return self._hear_sounds(spans, audio_values, audio_ids, clip_ids, similarities)
+        retriever = self._require_retriever("hear")
+        if not spans.shape[1] and clip_ids is None:  # ordinary text asks nothing of the bank
+            return _nothing_heard(spans, self.config.num_clips, retriever.bank.values)
         self._note_encoder_changes()
-        self._require_retriever("hear").check_fingerprints(self.config)
+        retriever.check_fingerprints(self.config)
         if clip_ids is None:
             clip_ids, similarities = self.retrieve(inputs["input_ids"], spans)
         return self._hear_clips(spans, clip_ids, similarities)
@@ -189,6 +192,17 @@ class HearingMixin(SpanDetectionMixin):
                 f"from_pretrained or from_parts, or pass span_positions and audio_values."
             )
         return self.retriever
+
+
+def _nothing_heard(spans: torch.LongTensor, num_clips: int, values: torch.Tensor) -> Heard:
+    shape = (len(spans), 0, num_clips)
+    return Heard(
+        spans,
+        clip_ids=torch.empty(shape, dtype=torch.long, device=spans.device),
+        similarities=torch.empty(shape, device=spans.device),
+        found=torch.empty(shape[:2], dtype=torch.bool, device=spans.device),
+        values=torch.empty(len(spans), 0, values.shape[1], dtype=values.dtype, device=spans.device),
+    )
 
 
 def _heard(

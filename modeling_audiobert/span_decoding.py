@@ -31,6 +31,8 @@ def decode_spans(
         arXiv 2409.08199, section II-B1.
     """
     inside = (probabilities >= threshold) & eligible
+    if not inside.any():
+        return torch.empty(len(inside), 0, 2, dtype=torch.long, device=inside.device)
     before = torch.nn.functional.pad(inside, (1, 0))[:, :-1]
     after = torch.nn.functional.pad(inside, (0, 1))[:, 1:]
     starts, ends = inside & ~before, inside & ~after
