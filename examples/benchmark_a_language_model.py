@@ -1,4 +1,4 @@
-"""Measure any masked language model on AuditoryBench.
+"""Measure any masked or causal language model on AuditoryBench.
 
     python examples/benchmark_a_language_model.py google-bert/bert-base-uncased [FOLDER_OF_AUDITORYBENCH]
 

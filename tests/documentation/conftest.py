@@ -24,6 +24,7 @@ def workshop(parts, tmp_path_factory) -> Path:
         "runs/detector": parts.span_detector,
         "runs/clap": parts.clap,
         "runs/audio_encoder": parts.audio_encoder,
+        "runs/text_only": parts.language_model,
         "lm": parts.language_model,
     }.items():
         (folder / name).symlink_to(target)

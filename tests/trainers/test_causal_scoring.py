@@ -108,3 +108,26 @@ def test_what_a_causal_model_cannot_be_asked_is_refused(benchmark, tmp_path):
     tokenizer.bos_token = tokenizer.eos_token = None
     with pytest.raises(AudioBertInputError, match="neither a start nor an end token"):
         answer_by_likelihood(model, tokenizer, [{**long, "sentence": "a [MASK]."}], [], 4)
+
+
+def test_the_harness_gives_the_same_answers(benchmark, tmp_path):
+    lm_eval = pytest.importorskip("lm_eval", reason='lm-eval is missing: pip install "audiobert[lm-eval]"')
+    from lm_eval.tasks import TaskManager
+
+    from audiobert.dataset_scripts.auditorybench.lm_eval_export import export_lm_eval
+
+    folder = save_family(tmp_path / "model", "llama")
+    export_lm_eval("auditorybench", tmp_path / "tasks", benchmark)
+    tasks = [f"auditorybench_{task}_test" for task in ("animal_sound_recognition", "sound_pitch_comparison")]
+    harness = lm_eval.simple_evaluate(
+        model="hf",
+        model_args={"pretrained": str(folder), "dtype": "float32", "device": "cpu"},
+        tasks=tasks,
+        task_manager=TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False),
+        batch_size=8,
+        bootstrap_iters=0,
+    )
+    ours = evaluate_model(folder, benchmark)["results"]
+    for task, result in zip(tasks, ours, strict=False):
+        assert harness["results"][task]["acc_norm,none"] == pytest.approx(result["accuracy"])
+    assert 0 < ours[-1]["correct"] < 42
