@@ -4,14 +4,13 @@ import json
 import math
 
 import pytest
-import torch
 from tiny_benchmark import CALLS
 from tiny_causal import save_causal_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tiny_causal_families import FAMILIES, save_family
 
-from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.auditorybench.lm_eval_export import export_lm_eval
 from audiobert.modeling_audiobert.errors import AudioBertInputError
+from audiobert.trainers.evaluation import evaluate_model
 
 
 ANIMAL, PITCH = "auditorybench_animal_sound_recognition", "auditorybench_sound_pitch_comparison"
@@ -37,65 +36,30 @@ def harness():
     return run
 
 
-@pytest.fixture
-def opinionated(tmp_path):
-    """A causal model whose weights, though random, are large: it prefers some words much to others."""
-    folder = save_causal_model(tmp_path / "model")
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(12.0 if parameter.dim() > 1 else 1.0)
-    model.save_pretrained(folder)
-    return folder
-
-
-def answers_by_hand(folder, rows, candidates) -> tuple[list[str], list[str]]:
-    """The likeliest candidate of each row per character, and without regard to length: one sentence at a time."""
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
-    normalised, plain = [], []
-    for row in rows:
-        scores, lengths = {}, {}
-        for candidate in candidates:
-            sentence = row["sentence"].replace("[MASK]", candidate)
-            tokens = torch.tensor([[tokenizer.eos_token_id, *tokenizer(sentence, add_special_tokens=False).input_ids]])
-            with torch.inference_mode():
-                log_probabilities = model(tokens).logits[0, :-1].double().log_softmax(-1)
-            scores[candidate] = float(log_probabilities.gather(1, tokens[0, 1:, None]).sum())
-            lengths[candidate] = len(sentence)
-        normalised.append(max(scores, key=lambda candidate: scores[candidate] / lengths[candidate]))
-        plain.append(max(scores, key=scores.get))
-    return normalised, plain
-
-
 def rename_answers(folder, split, old, new) -> None:
     path = folder / "published" / f"animal_sound_recognition_{split}.csv"
     path.write_text(path.read_text("utf-8").replace(f"\n{old},", f"\n{new},"), "utf-8")
 
 
-def test_the_harness_finds_the_accuracy_that_one_computes_by_hand(benchmark_folder, tmp_path, harness, opinionated):
+@pytest.mark.parametrize("start", [True, False], ids=["start token", "end token only"])
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_the_harness_finds_right_what_our_evaluation_finds_right(benchmark_folder, tmp_path, harness, family, start):
     rename_answers(benchmark_folder, "test", "bee", "whale")  # which is no answer of train
     export_lm_eval("auditorybench", tmp_path / "tasks", benchmark_folder)
     (tmp_path / "tasks").rename(tmp_path / "moved")
-    results = harness(tmp_path / "moved", opinionated, ["auditorybench_combined_test"])
-    assert {name: found["original"] for name, found in results["n-samples"].items()} == {
-        f"{ANIMAL}_test": 24,
-        f"{PITCH}_test": 18,
-    }
-    right, by_length = {}, []
-    for name, candidates in ((ANIMAL, sorted(CALLS)), (PITCH, ["higher", "lower"])):
-        rows = load_auditorybench(name.removeprefix("auditorybench_"), "test", benchmark_folder).to_list()
-        normalised, plain = answers_by_hand(opinionated, rows, candidates)
-        by_length += [
-            row["id"] for row, *answers in zip(rows, normalised, plain, strict=True) if len(set(answers)) > 1
-        ]
-        right[name] = [answer == row["answer"] for answer, row in zip(normalised, rows, strict=True)]
-        found = sorted(results["samples"][f"{name}_test"], key=lambda sample: sample["doc_id"])
-        assert [sample["acc_norm"] for sample in found] == right[name]
-        assert results["results"][f"{name}_test"]["acc_norm,none"] == pytest.approx(sum(right[name]) / len(rows))
-    assert by_length  # so that the test can tell whether length was divided by
-    assert 0 < sum(right[ANIMAL]) < 24
-    combined = results["results"]["auditorybench_combined_test"]["acc_norm,none"]
-    assert combined == pytest.approx((sum(right[ANIMAL]) + sum(right[PITCH])) / 42)
+    model = save_family(tmp_path / family, family, "right", start)
+    results = harness(tmp_path / "moved", model, ["auditorybench_combined_test"])
+    ours = evaluate_model(model, benchmark_folder)
+    correct = {entry["id"]: entry["correct"] for entry in ours["predictions"]}
+    samples = [sample for task in (ANIMAL, PITCH) for sample in results["samples"][f"{task}_test"]]
+    assert {sample["doc"]["id"]: sample["acc_norm"] == 1.0 for sample in samples} == correct
+    assert len(correct) == 42
+    # Without dividing by the length other rows are right, so that the test can tell whether it was done.
+    assert [sample["acc"] for sample in samples] != [sample["acc_norm"] for sample in samples]
+    assert 0 < sum(correct.values()) < 42
+    for entry in ours["results"]:
+        found = results["results"][f"auditorybench_{entry['task']}_test"]["acc_norm,none"]
+        assert found == pytest.approx(entry["accuracy"])
 
 
 def test_a_row_whose_answer_is_no_candidate_is_wrong_even_as_the_first_row(benchmark_folder, tmp_path, harness):
