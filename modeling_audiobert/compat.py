@@ -8,7 +8,13 @@ from packaging.version import Version
 from transformers import PreTrainedModel
 
 
-__all__ = ["accepted_arguments", "current_loading_arguments", "declare_tied_weights", "initialized_flag"]
+__all__ = [
+    "accepted_arguments",
+    "current_loading_arguments",
+    "declare_tied_weights",
+    "initialized_flag",
+    "run_ast_layers",
+]
 
 
 def accepted_arguments(model: PreTrainedModel, *names: str) -> set[str]:
@@ -44,3 +50,15 @@ def declare_tied_weights(model: PreTrainedModel, part_name: str) -> None:
     if isinstance(keys, list):
         # Patterns: some are written for the ends of names, without the part's own prefixes.
         model._dynamic_tied_weights_keys = [rf"{part_name}\..*{key}" for key in keys]
+
+
+def run_ast_layers(audio_encoder: PreTrainedModel, embeddings: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states of an `ASTModel` for embeddings of patches, of which any number may be left out.
+
+    transformers 4.55 keeps the layers in an encoder of their own; the look at it can go once 5 is the minimum.
+    """
+    if hasattr(audio_encoder, "encoder"):
+        return audio_encoder.layernorm(audio_encoder.encoder(embeddings).last_hidden_state)
+    for layer in audio_encoder.layers:
+        embeddings = layer(embeddings, None)
+    return audio_encoder.layernorm(embeddings)

@@ -11,7 +11,7 @@ from .errors import AudioBertInputError
 __all__ = ["AudioBertConfig"]
 
 INJECTIONS = ("add", "replace")
-AUDIO_POOLINGS = ("mean",)
+AUDIO_POOLINGS = ("mean", "trimmed_mean")
 DETECTORS = ("separate", "trunk")
 
 
@@ -52,7 +52,8 @@ class AudioBertConfig(PretrainedConfig):
         num_clips (`int`, *optional*, defaults to 1):
             Clips retrieved for a span; above 1 their values are averaged, weighted by similarity (ours).
         audio_pooling (`str`, *optional*, defaults to `"mean"`):
-            How the audio encoder's last hidden states become one embedding: `"mean"` over all of them.
+            How the audio encoder's last hidden states become one embedding: `"mean"` over all of them (paper), or
+            `"trimmed_mean"` without the padding of clips that are shorter than its window (ours); see `embed_sounds`.
         hearing (`bool`, *optional*, defaults to `True`):
             Whether the model hears unless a call says otherwise; off, every row equals the language model's.
         clap_fingerprint (`str`, *optional*), audio_encoder_fingerprint (`str`, *optional*):

@@ -6,8 +6,9 @@ import torch
 
 from .audio_bank import AudioBank
 from .errors import AudioBertInputError
-from .injection import average_clips, pool_audio
+from .injection import average_clips
 from .retrieval import AudioBertRetriever, longest_query
+from .sound_embedding import embed_sounds
 from .span_detection import SpanDetectionMixin
 
 
@@ -64,8 +65,8 @@ class HearingMixin(SpanDetectionMixin):
         Returns:
             `torch.FloatTensor` of shape `(num_sounds, value_dim)`.
         """
-        hidden = self.audio_encoder(audio_values.to(self.audio_encoder.dtype)).last_hidden_state
-        return pool_audio(hidden, self.config.audio_pooling)
+        audio_values = audio_values.to(self.audio_encoder.dtype)
+        return embed_sounds(self.audio_encoder, audio_values, self.config.audio_pooling)
 
     @property
     def bank(self) -> AudioBank:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .pipeline_audiobert import AudioFillMaskPipeline  # noqa: F401
     from .processing_audiobert import AudioBertProcessor  # noqa: F401
     from .publishing import PublishingMixin  # noqa: F401
+    from .sound_embedding import embed_sounds  # noqa: F401
     from .span_decoding import decode_spans  # noqa: F401
     from .span_detection import SpanDetectionMixin  # noqa: F401
 

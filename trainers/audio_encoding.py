@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from transformers import ClapModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from audiobert.modeling_audiobert.injection import pool_audio
 from audiobert.modeling_audiobert.retrieval import longest_query
+from audiobert.modeling_audiobert.sound_embedding import embed_sounds
 
 from .audio_features import is_longer
 
@@ -79,12 +79,11 @@ def encode_values(encoder: PreTrainedModel, input_values: torch.Tensor, pooling:
     Args:
         encoder (`ASTModel`): in evaluation mode, without a classification head.
         input_values (`torch.FloatTensor` of shape `(num_clips, num_frames, num_mel_bins)`): from `ast_features`.
-        pooling (`str`, *optional*, defaults to `"mean"`): see `pool_audio`.
+        pooling (`str`, *optional*, defaults to `"mean"`): see `embed_sounds`.
     """
     _require_evaluation(encoder)
     parameter = next(encoder.parameters())
-    output = encoder(input_values.to(parameter.device, parameter.dtype))
-    return pool_audio(output.last_hidden_state, pooling).float().cpu()
+    return embed_sounds(encoder, input_values.to(parameter.device, parameter.dtype), pooling).float().cpu()
 
 
 @torch.no_grad()

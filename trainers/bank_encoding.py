@@ -10,6 +10,7 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModel, ClapModel
 
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
+from audiobert.modeling_audiobert.configuration_audiobert import AUDIO_POOLINGS
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.modeling_audiobert.fingerprint import audio_encoder_fingerprint, clap_fingerprint
 
@@ -84,12 +85,19 @@ class BankOptions:
                 raise AudioBertInputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
-def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike) -> BankEncoders:
+def load_bank_encoders(
+    clap: str | os.PathLike, audio_encoder: str | os.PathLike, pooling: str = "mean"
+) -> BankEncoders:
     """Load CLAP and audio encoder from local folders or the Hub, in evaluation mode.
 
+    Args:
+        pooling (`str`, *optional*, defaults to `"mean"`): `audio_pooling` of the AudioBERT that is to hear the bank.
+
     Raises:
-        AudioBertInputError: one of them cannot be loaded, or is of another kind.
+        AudioBertInputError: one of them cannot be loaded, or is of another kind, or the pooling is unknown.
     """
+    if pooling not in AUDIO_POOLINGS:
+        raise AudioBertInputError(f"audio pooling '{pooling}' is not known. Use one of: {', '.join(AUDIO_POOLINGS)}.")
     loaded, clap_extractor, clap_tokenizer = load_clap(clap)
     return BankEncoders(
         clap=loaded,
@@ -97,6 +105,7 @@ def load_bank_encoders(clap: str | os.PathLike, audio_encoder: str | os.PathLike
         clap_tokenizer=clap_tokenizer,
         audio_encoder=load_part(AutoModel, audio_encoder).eval(),
         audio_extractor=load_part(AutoFeatureExtractor, audio_encoder),
+        pooling=pooling,
     )
 
 

@@ -64,7 +64,7 @@ def refresh_values(
         audio_encoder (`ASTModel`): encodes in evaluation mode, and is left in the mode it is in.
         features (`Sequence[torch.FloatTensor]`):
             Of each clip, `(num_frames, num_mel_bins)`: an `AudioFeatureCache`, or `BankFeatures` of a bank.
-        pooling (`str`, *optional*, defaults to `"mean"`): see `pool_audio`.
+        pooling (`str`, *optional*, defaults to `"mean"`): see `embed_sounds`.
 
     Returns:
         `torch.FloatTensor` of shape `(num_clips, hidden_size)`, float32 on the CPU.

@@ -34,6 +34,9 @@ _Features = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Keep features there, as training does: what is there is not decoded again."),
 ]
+_Pooling = Annotated[
+    str, typer.Option(metavar="NAME", help="mean (paper), or trimmed_mean: without the padding of short clips.")
+]
 _Split = Annotated[str | None, typer.Option(metavar="NAME", help="One split of a dataset; all by default.")]
 
 
@@ -45,6 +48,7 @@ def build(  # noqa: PLR0913 - one argument an option
     num_proc: _NumProc = 1,
     feature_cache: _Features = None,
     split: _Split = None,
+    audio_pooling: _Pooling = "mean",
     strict: _Strict = False,
     keep_duplicates: _Duplicates = False,
     embed_audio: _Embed = False,
@@ -57,7 +61,7 @@ def build(  # noqa: PLR0913 - one argument an option
     from audiobert.trainers.bank_building import build_bank
     from audiobert.trainers.bank_encoding import BankOptions
 
-    clips, encoders = _loaded(source, split, clap, audio_encoder)
+    clips, encoders = _loaded(source, split, (clap, audio_encoder, audio_pooling))
     options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
     built, report = build_bank(clips, encoders, out, options)
     _print_report(out, len(built), report, as_json)
@@ -71,6 +75,7 @@ def add(  # noqa: PLR0913 - one argument an option
     num_proc: _NumProc = 1,
     feature_cache: _Features = None,
     split: _Split = None,
+    audio_pooling: _Pooling = "mean",
     strict: _Strict = False,
     keep_duplicates: _Duplicates = False,
     embed_audio: _Embed = False,
@@ -83,7 +88,7 @@ def add(  # noqa: PLR0913 - one argument an option
     from audiobert.trainers.bank_building import add_clips
     from audiobert.trainers.bank_encoding import BankOptions
 
-    clips, encoders = _loaded(source, split, clap, audio_encoder)
+    clips, encoders = _loaded(source, split, (clap, audio_encoder, audio_pooling))
     options = BankOptions(strict, embed_audio, keep_duplicates, feature_cache=feature_cache, num_proc=num_proc)
     built, report = add_clips(bank_folder, clips, encoders, options)
     _print_report(bank_folder, len(built), report, as_json)
@@ -108,12 +113,12 @@ def remove(
     )
 
 
-def _loaded(source: str, split: str | None, clap: str, audio_encoder: str) -> tuple[Any, Any]:
-    """Return clips and encoders; the clips first, since a wrong source is found sooner."""
+def _loaded(source: str, split: str | None, encoders: tuple[str, str, str]) -> tuple[Any, Any]:
+    """Return clips, and encoders by names and pooling; the clips first, since a wrong source is found sooner."""
     from audiobert.trainers.bank_encoding import load_bank_encoders
     from audiobert.trainers.clip_opening import open_clips
 
-    return open_clips(source, split), load_bank_encoders(clap, audio_encoder)
+    return open_clips(source, split), load_bank_encoders(*encoders)
 
 
 def _print_report(folder: str, num_clips: int, report: Any, as_json: bool) -> None:

@@ -171,20 +171,20 @@ def save_clap(folder: Path, seed: int = 2, fused: bool = False) -> Path:
     return folder
 
 
-def save_audio_encoder(folder: Path, seed: int = 3, hidden_size: int = 28) -> Path:
-    """Save an `ASTModel` with its feature extractor: 16 kHz, windows of 64 frames (0.65 s)."""
+def save_audio_encoder(folder: Path, seed: int = 3, hidden_size: int = 28, max_length: int = 64) -> Path:
+    """Save an `ASTModel` with its feature extractor: 16 kHz, windows of 64 frames (0.65 s), or as many as given."""
     torch.manual_seed(seed)
     config = ASTConfig(
         hidden_size=hidden_size,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=32,
-        max_length=64,
+        max_length=max_length,
         num_mel_bins=32,
         patch_size=16,
         frequency_stride=16,
         time_stride=16,
     )
     ASTModel(config).save_pretrained(folder)
-    ASTFeatureExtractor(sampling_rate=16000, num_mel_bins=32, max_length=64).save_pretrained(folder)
+    ASTFeatureExtractor(sampling_rate=16000, num_mel_bins=32, max_length=max_length).save_pretrained(folder)
     return folder
