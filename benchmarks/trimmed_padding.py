@@ -3,7 +3,7 @@
     python benchmarks/trimmed_padding.py
     python benchmarks/trimmed_padding.py --audio-encoder runs/audio_encoder --clips clips
 
-Prints one JSON document. Without an encoder: processor seconds of a forward and backward pass over one clip of 2, 5 and
+Prints one JSON document. Without an encoder: processor seconds of a forward and backward pass over a clip of 2, 5 and
 10 s with an audio spectrogram transformer of the published size, whose weights are random. With one: how near the two
 embeddings of a clip are to each other (cosine), and how often the nearest other clip has the same label. That is told
 of clips that are shorter than the window; the encoder was trained with padding, so this is what changes without
