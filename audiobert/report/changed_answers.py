@@ -43,7 +43,7 @@ class ChangedRow:
 
 
 def changed_rows(off: System, on: System, model: str) -> list[ChangedRow]:
-    """Return the rows that one run answered otherwise with hearing.
+    """Return the rows that one run answered otherwise with hearing, of those that it answered both ways.
 
     Args:
         off, on (`System`): the same model without and with hearing.
@@ -51,7 +51,9 @@ def changed_rows(off: System, on: System, model: str) -> list[ChangedRow]:
     """
     rows = []
     for place, heard in on.predictions[model].items():
-        unheard = off.predictions[model][place]
+        unheard = off.predictions.get(model, {}).get(place)
+        if unheard is None:
+            continue
         if heard["predicted"] != unheard["predicted"] or heard["correct"] != unheard["correct"]:
             verdict = BETTER if heard["correct"] else WORSE if unheard["correct"] else OTHER
             rows.append(ChangedRow(unheard, heard, verdict))
@@ -173,7 +175,10 @@ def _clip_drawer(sounds: BankSounds | None) -> Callable[[str, float | None], str
     def draw(clip: str, similarity: float | None) -> str:
         if sounds is None:
             return f"<p>clip {escape(clip)}</p>"
-        about = sounds.bank.clip(sounds.position(clip))
+        try:
+            about = sounds.bank.clip(sounds.position(clip))
+        except AudioBertInputError as error:
+            return no_player(str(error))
         facts = {name: about[name] for name in ("id", "caption", "label", "licence")}
         try:
             sound = player(sounds.sound(clip), about["caption"] or clip)

@@ -109,6 +109,9 @@ def systems_of(evaluations: Sequence[Evaluation]) -> list[System]:
             system = _system_of(systems, evaluation, entry["hearing"])
             model = _model_of(evaluation, entry["hearing"])
             system.predictions.setdefault(model, {})[entry["split"], entry["id"]] = entry
+    if len({system.protocol for system in systems.values()}) > 1:
+        for system in systems.values():
+            system.title += f" ({system.protocol})"
     return list(systems.values())
 
 

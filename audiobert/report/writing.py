@@ -170,8 +170,7 @@ def _frequencies(report: _Report) -> None:
         reason = "left out: no animal rows were evaluated." if report.systems else _NO_EVALUATION
         report.leave_out(heading, reason)
         return
-    if report.options.data_dir is None:
-        report.leave_out(heading, _NO_DATA)
+    if not _has_data(report, heading):
         return
     try:
         train = load_auditorybench(ANIMAL, "train", report.options.data_dir)["answer"][:]
@@ -243,8 +242,7 @@ def _changed(report: _Report) -> None:
     if not pairs:
         report.leave_out(heading, "left out: no model was evaluated with hearing on and off.")
         return
-    if report.options.data_dir is None:
-        report.leave_out(heading, _NO_DATA)
+    if not _has_data(report, heading):
         return
     pages = []
     for number, (off, on) in enumerate(pairs):
@@ -285,6 +283,13 @@ def _trainings(report: _Report) -> None:
         {"name": run.name, "folder": str(run.folder), "kind": run.kind, "loss": run.loss} for run in report.inputs.runs
     ]
     report.add(heading, "\n\n".join(parts))
+
+
+def _has_data(report: _Report, heading: str) -> bool:
+    """Whether the benchmark's rows are at hand; the part is left out if not."""
+    if report.options.data_dir is None:
+        report.leave_out(heading, _NO_DATA)
+    return report.options.data_dir is not None
 
 
 def _hearing_pairs(systems: Sequence[System]) -> list[tuple[System, System]]:

@@ -69,6 +69,15 @@ def test_hearing_that_changes_nothing_is_said(benchmark, model, tmp_path):
     assert page["shown"] == []
 
 
+def test_a_clip_that_the_bank_no_longer_has_is_named(benchmark, model, tmp_path):
+    text, page = page_of(
+        tmp_path, benchmark, model, {"on": right, "off": wrong}, heard=lambda n: (0.5, ["gone", "clip-1"])
+    )
+    assert page["bank"]
+    assert "no clip &#x27;gone&#x27;" in text
+    assert "a sound, number 1" in text
+
+
 def test_what_comes_from_outside_cannot_become_markup(benchmark, tmp_path):
     answers = {"on": lambda n, row: "<script>alert(1)</script>", "off": wrong}
     text, _ = page_of(tmp_path, benchmark, "<b>model</b>", answers, heard=lambda n: (0.5, ["<i>clip</i>"]))

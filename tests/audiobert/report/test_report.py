@@ -87,6 +87,19 @@ def test_published_figures_stand_beside_published_rows_only(tmp_path):
     assert "(a) arXiv 2409.08199, Table III" in text
 
 
+def test_protocols_have_tables_of_their_own_and_are_told_apart_everywhere(tmp_path):
+    answers = {"on": right_below(20), "off": wrong}
+    given = save_evaluation(tmp_path / "given.json", "hears", ROWS, answers)
+    free = save_evaluation(tmp_path / "free.json", "hears", ROWS, {"on": right_below(10), "off": wrong})
+    free.write_text(free.read_text("utf-8").replace("answer length given", "answer length not given"), "utf-8")
+    facts = write_report([str(given), str(free)], tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text("utf-8")
+    assert table_line(text, "hears, hearing on (answer length given)")[1] == "50.00"
+    assert table_line(text, "hears, hearing on (answer length not given)")[1] == "25.00"
+    assert len(facts["by_similarity"]["test"]["animal"]) == 4
+    assert {test["difference"] for test in facts["comparisons"] if test["task"] == "combined"} == {0.25, 0.125}
+
+
 def test_what_is_missing_is_left_out_and_said(tmp_path, training):
     only_results = save_evaluation(tmp_path / "r.json", "hears", ROWS, {"on": right, "off": wrong})
     left_out = write_report([str(only_results)], tmp_path / "one")["left_out"]
