@@ -24,7 +24,7 @@ test-gaudi: .venv-gaudi/installed  ## run the tests with transformers 4.55, opti
 	$(GAUDI)/pytest $(TWO_CORES)
 
 bench: .venv/installed  ## measure speed and memory, beside the released procedure; goes on where it stopped
-	$(BIN)/python benchmarks/suite.py
+	$(BIN)/python benchmarks/suite.py --page docs/speed.md
 
 lint: .venv/installed  ## check style and format
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 __all__ = ["aims", "read_parts", "write_report"]
 
 matplotlib.use("agg")
+_BEGIN, _END = "<!-- aims: begin -->", "<!-- aims: end -->"
 PLAIN, RELEASED, OURS = "plain language model", "released procedure", "AudioBERT"
 
 
@@ -31,23 +32,29 @@ def aims(parts: dict[str, dict]) -> list[dict]:
     return rows
 
 
-def write_report(folder: Path, figures: Path) -> Path:
-    """Write `speed.md` beside the parts, and the plots into `figures`; return the former."""
+def write_report(folder: Path, figures: Path, page: Path | None = None) -> Path:
+    """Write `speed.md` beside the parts, the plots into `figures`, and the aims into a page; return the first.
+
+    Args:
+        folder (`Path`): with the parts' JSON files.
+        figures (`Path`): made when needed.
+        page (`Path`, *optional*): what lies in it between the lines that begin and end the aims is replaced.
+    """
     parts = read_parts(folder)
-    lines = [
-        "## Aims",
-        "",
-        _where(parts),
-        "",
-        *_table(("work", "aim", "measured", "least to most", "met"), _rows(parts)),
-    ]
+    summary = [_where(parts), "", *_table(("work", "aim", "measured", "least to most", "met"), _rows(parts))]
+    lines = ["## Aims", "", *summary]
     for title, rows in _tables(parts):
         lines += ["", f"## {title}", "", *rows]
     figures.mkdir(parents=True, exist_ok=True)
-    for name, draw in {"speed_banks": _draw_banks, "speed_text": _draw_text}.items():
+    for name, (caption, draw) in _PLOTS.items():
         figure = draw(parts)
         if figure is not None:
-            figure.savefig(figures / f"{name}.png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+            figure.savefig(figures / f"{name}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+            summary += ["", f"![{caption}](figures/{name}.png)"]
+    if page is not None:
+        before, rest = page.read_text(encoding="utf-8").split(_BEGIN)
+        after = rest.split(_END)[1]
+        page.write_text("\n".join([before + _BEGIN, "", *summary, "", _END + after]), encoding="utf-8")
     file = folder / "speed.md"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
@@ -193,7 +200,7 @@ def _rows(parts: dict[str, dict]) -> Iterator[tuple]:
 def _where(parts: dict[str, dict]) -> str:
     measured = [part for part in parts.values() if "versions" in part and "threads" in part and "measured" in part]
     if not measured:
-        return "Nothing was measured yet."
+        return "Medians, on two cores without other load; the rest was not measured yet."
     loads = [part["load_before"] for part in measured]
     versions = ", ".join(" ".join(pair) for pair in measured[0]["versions"].items())
     return (
@@ -240,7 +247,7 @@ def _groups(found, where: str = "") -> Iterator[tuple[str, dict]]:
 
 def _draw_banks(parts: dict[str, dict]) -> Figure | None:
     """Draw how search and auditory sentences grow with the bank."""
-    if not {"retrieval", "auditory_text"} <= set(parts):
+    if "retrieval" not in parts:
         return None
     figure = Figure(figsize=(10, 4))
     left, right = figure.subplots(1, 2)
@@ -249,11 +256,16 @@ def _draw_banks(parts: dict[str, dict]) -> Figure | None:
         points = [(bank["clips"], bank["searches"][kind]["queries_32"]) for bank in banks if kind in bank["searches"]]
         _line(left, points, kind)
     _label(left, "search, 32 queries", "clips", log=True)
-    auditory = parts["auditory_text"]["measured"]["banks"]
+    auditory = parts["auditory_text"]["measured"]["banks"] if "auditory_text" in parts else {}
     for name in (PLAIN, "trunk detector, exact", "trunk detector, indexed", "separate detector, exact", RELEASED):
         points = [(int(clips), entry["batch_1"].get(name)) for clips, entry in auditory.items()]
-        _line(right, [point for point in points if point[1]], name)
-    _label(right, "one auditory sentence", "clips", log=True)
+        points = [point for point in points if point[1]]
+        if points:
+            _line(right, points, name)
+    if auditory:
+        _label(right, "one auditory sentence", "clips", log=True)
+    else:
+        right.set_axis_off()
     return figure
 
 
@@ -288,3 +300,9 @@ def _label(axes, title: str, unit: str, log: bool) -> None:
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+
+
+_PLOTS = {
+    "speed_banks": ("Search and auditory sentences by the number of clips", _draw_banks),
+    "speed_text": ("Ordinary sentences by their number and their length", _draw_text),
+}

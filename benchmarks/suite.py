@@ -1,6 +1,6 @@
 """Measure all that docs/speed.md tells, in one run on one machine, and write JSON, tables and plots.
 
-    make bench                                   # = python benchmarks/suite.py --threads 2
+    make bench
     python benchmarks/suite.py --size small      # a few minutes
     python benchmarks/suite.py --again imports memory
 
@@ -62,7 +62,7 @@ def main() -> None:
         if done.returncode:
             sys.exit(f"{name} failed; what was measured before is in {arguments.out}.")
         print(f"{number}/{len(PARTS) + len(SCRIPTS)} {name}: {time.monotonic() - started:.0f} s")  # noqa: T201
-    print(write_report(arguments.out, arguments.figures).read_text(encoding="utf-8"))  # noqa: T201 - the result
+    print(write_report(arguments.out, arguments.figures, arguments.page).read_text(encoding="utf-8"))  # noqa: T201 - the result
     return None
 
 
@@ -74,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--banks", type=int, nargs="+", default=[10_000, 100_000, 500_000], help="numbers of clips")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="where the JSON files and tables go")
     parser.add_argument("--figures", type=Path, default=HERE.parent / "docs/figures", help="where the plots go")
+    parser.add_argument("--page", type=Path, help="a page whose table of aims is replaced")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/audiobert-benchmarks")
     parser.add_argument("--manifest", type=Path, help="clips to build banks from; made up by default")
     parser.add_argument(

@@ -66,7 +66,8 @@ def auditory_text(settings: Settings) -> dict:
     for clips in settings.banks:
         bank = AudioBank.load(made.bank(clips), index="exact")
         indexed = bank.with_values(bank.values, bank.value_fingerprint)
-        indexed.build_index()
+        if clips == settings.banks[-1]:  # by default a large bank has an index, which takes half a minute to make
+            indexed.build_index()
         banks = {"exact": bank} | ({"indexed": indexed} if indexed.index else {})
         released = ReleasedProcedure(models["separate"], bank.keys.numpy(), made.sounds())
         entry = found["banks"][clips] = {
