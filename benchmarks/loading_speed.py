@@ -28,10 +28,20 @@ def resident():
     fields = dict(line.split(":", 1) for line in lines)
     return {name: int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")}
 
+def read_of(file):
+    kib, counts = 0, False
+    for line in open("/proc/self/smaps"):
+        if "-" in line.split()[0]:
+            counts = line.rstrip().endswith(file)
+        elif counts and line.startswith("Rss:"):
+            kib += int(line.split()[1])
+    return round(kib / 1024, 1)
+
 folder, text = sys.argv[1:]
 before, started = resident(), time.perf_counter()
 model = AudioBertForMaskedLM.from_pretrained(folder, bank_index="exact")
 loaded, loaded_after = resident(), time.perf_counter() - started
+read_before = {name: read_of(f"/{name}.safetensors") for name in ("keys", "values")}
 inputs = model.retriever.tokenizer(text, return_tensors="pt", return_token_type_ids=False)
 with torch.no_grad():
     heard = model(**inputs).clip_ids
@@ -53,7 +63,14 @@ print(json.dumps({
     "answered_mib": round(answered["VmRSS"] - before["VmRSS"]),
     "answered_not_of_files_mib": round(answered["RssAnon"] - before["RssAnon"]),
     "ratio": round((answered["VmRSS"] - before["VmRSS"]) * 2**20 / sum(sizes.values()), 3),
-    "keys_and_values_read_whole": answered["VmRSS"] - loaded["VmRSS"] > sizes["arrays"] / 2**20,
+    "read_mib": {
+        name: {
+            "size": round(getattr(bank, name).nbytes / 2**20, 1),
+            "after_loading": read_before[name],
+            "after_the_answer": read_of(f"/{name}.safetensors"),
+        }
+        for name in ("keys", "values")
+    },
 }))
 """
 
@@ -110,7 +127,11 @@ def loading(settings: Settings) -> dict:
 
 
 def memory(settings: Settings) -> dict:
-    """Measure what a new process holds after loading a model with the largest bank, and after its first answer."""
+    """Measure what a new process holds after loading a model with the largest bank, and after its first answer.
+
+    Of keys and values: their size, and how much of it was read after loading and after the first answer, by exact
+    search, which reads all keys.
+    """
     folder: Path = RandomModels(settings.size, settings.cache).saved_model(settings.banks[-1])
     text = sentences(1, 24, 1)[0]
     done = subprocess.run(
