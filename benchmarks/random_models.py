@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 import torch
+from bank_building import SMALL_ENCODER
 from retrieval import described, draw, unit
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
@@ -51,14 +52,7 @@ SHAPES = {
             "intermediate_size": 1536,
         },
         "clap": {"num_hidden_layers": 4, "hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512},
-        "ast": {
-            "max_length": 384,
-            "num_mel_bins": 64,
-            "hidden_size": 128,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 512,
-        },
+        "ast": SMALL_ENCODER,
         "frames": {"max_length": 384, "num_mel_bins": 64},
         "layer": 3,
     },
