@@ -240,6 +240,8 @@ def _read_text(text: str, options: list[Any], origin: _Origin, key: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise origin.error(f"the value of '{key}' is not valid YAML.") from error
+    if isinstance(value, bool) and bool not in options and str in options:
+        return text  # YAML reads "no" as false; save_strategy=no is meant as it stands
     return float(value) if float in options and isinstance(value, str) and _is_number(value) else value
 
 

@@ -183,3 +183,9 @@ def test_learning_rates_are_of_known_parts():
         AudioBertInputError, match=r"'learning_rates.adaptor' .* did you mean 'learning_rates.adapter'"
     ):
         load_recipe(AudioBertRecipe, "paper_base", ["learning_rates.adaptor=1e-5"])
+
+
+def test_a_no_on_the_command_line_is_a_word_where_words_are_meant():
+    recipe = load_recipe(AudioBertRecipe, "paper_base", ["training.save_strategy=no", "train_audio_encoder=no"])
+    assert recipe.training["save_strategy"] == "no"
+    assert recipe.train_audio_encoder is False
