@@ -15,6 +15,8 @@ from .masked_sentences import answer_pieces
 
 __all__ = ["MOST_PIECES", "answer_among_candidates", "answer_without_length"]
 
+_Candidates = tuple[list[int], list[list[int]]]  # the numbers of candidates of one length, and their pieces
+
 MOST_PIECES = 5
 """The longest answer that is tried, in word pieces."""
 
@@ -83,21 +85,7 @@ def answer_among_candidates(
     pieces = _CandidatePieces(reader.tokenizer)
     candidates = {place: candidates_of(questions[place].row, train_answers) for place in open_places}
     by_length = {place: pieces.by_length(questions[place].row, candidates[place][0]) for place in open_places}
-    best: dict[str | None, dict[int, tuple[float, int, Evidence]]] = {}
-    for count in sorted({count for of_row in by_length.values() for count in of_row}):
-        places = [place for place in open_places if count in by_length[place]]
-
-        def scores(index: int, at_gap: torch.Tensor, places=places, count=count) -> tuple[float, int]:
-            numbers, ids = by_length[places[index]][count]
-            log_probabilities = at_gap.float().log_softmax(dim=-1)
-            means = log_probabilities[torch.arange(count), torch.tensor(ids)].double().mean(dim=1)
-            return float(means.max()), -numbers[int(means.argmax())]
-
-        asked = [resized(questions[place], count, reader.tokenizer.mask_token_id, max_length) for place in places]
-        for name, readings in reader.read(asked, scores).items():
-            found = best.setdefault(name, {})
-            for place, (score, evidence) in zip(places, readings, strict=True):
-                found[place] = max(found.get(place, (float("-inf"), 0, evidence)), (*score, evidence), key=_rank)
+    best = _best_candidates(reader, questions, by_length, max_length)
     answers = _choice_answers(reader, questions)
     for name, of_setting in answers.items():
         for place in open_places:
@@ -105,9 +93,33 @@ def answer_among_candidates(
             if place not in best.get(name, {}):  # the vocabulary lacks all of them
                 of_setting[place] = Answer("", False, Evidence())
                 continue
-            _, number, evidence = best[name][place]
-            of_setting[place] = Answer(words[-number], right == -number, evidence)
+            _, negative_number, evidence = best[name][place]
+            number = -negative_number
+            of_setting[place] = Answer(words[number], right == number, evidence)
     return answers
+
+
+def _best_candidates(
+    reader: MaskedReader, questions: Sequence[Question], by_length: dict[int, dict[int, _Candidates]], max_length: int
+) -> dict[str | None, dict[int, tuple[float, int, Evidence]]]:
+    """Return setting → place of the question → score of its best candidate, its number made negative, and evidence."""
+    best: dict[str | None, dict[int, tuple[float, int, Evidence]]] = {}
+    for count in sorted({count for of_row in by_length.values() for count in of_row}):
+        places = [place for place, of_row in by_length.items() if count in of_row]
+
+        def scores(index: int, at_gap: torch.Tensor, places=places, count=count) -> tuple[float, int]:
+            numbers, ids = by_length[places[index]][count]
+            log_probabilities = at_gap.float().log_softmax(dim=-1)
+            means = log_probabilities[torch.arange(count), torch.tensor(ids)].double().mean(dim=1)
+            # Made negative, so that of equal scores the first candidate has the greater pair.
+            return float(means.max()), -numbers[int(means.argmax())]
+
+        asked = [resized(questions[place], count, reader.tokenizer.mask_token_id, max_length) for place in places]
+        for name, readings in reader.read(asked, scores).items():
+            found = best.setdefault(name, {})
+            for place, (score, evidence) in zip(places, readings, strict=True):
+                found[place] = max(found.get(place, (float("-inf"), 0, evidence)), (*score, evidence), key=_rank)
+    return best
 
 
 def _rank(found: tuple[float, int, Evidence]) -> tuple[float, int]:
@@ -132,14 +144,12 @@ class _CandidatePieces:
         self._tokenizer = tokenizer
         self._known: dict[tuple[bool, tuple[str, ...]], dict] = {}
 
-    def by_length(
-        self, row: dict[str, Any], candidates: Sequence[str]
-    ) -> dict[int, tuple[list[int], list[list[int]]]]:
+    def by_length(self, row: dict[str, Any], candidates: Sequence[str]) -> dict[int, _Candidates]:
         """Return number of pieces → the numbers of the candidates that have as many, and their pieces."""
         after_space = row["sentence"].partition("[MASK]")[0].endswith(" ")
         key = (after_space, tuple(candidates))
         if key not in self._known:
-            lengths: dict[int, tuple[list[int], list[list[int]]]] = {}
+            lengths: dict[int, _Candidates] = {}
             for number, ids in enumerate(answer_pieces(self._tokenizer, row, candidates)):
                 if ids and self._tokenizer.unk_token_id not in ids:
                     numbers, pieces = lengths.setdefault(len(ids), ([], []))
