@@ -1,5 +1,6 @@
 """The command line in several processes of one machine, as `accelerate launch` starts them, on CPUs (gloo)."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,3 +23,9 @@ def run_in_processes(arguments: list[str], processes: int, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def logged_losses(folder: Path) -> list[float]:
+    """Return the losses that a run's only checkpoint tells of."""
+    (state,) = folder.glob("checkpoint-*/trainer_state.json")
+    return [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 import yaml
-from several_processes import run_in_processes
+from several_processes import logged_losses, run_in_processes
 from tiny_bank import random_bank, write_sounds
 from tiny_benchmark import write_benchmark
 from tiny_models import save_language_model
@@ -27,11 +27,6 @@ TRAINING = {
     "logging_steps": 1,
     "use_cpu": True,
 }
-
-
-def losses(folder) -> list[float]:
-    (state,) = folder.glob("checkpoint-*/trainer_state.json")
-    return [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
 
 
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(parts, tmp_path, monkeypatch):
@@ -59,8 +54,8 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(parts, tmp_pat
     (two,) = json.loads(printed)
     assert (one["processes"], two["processes"]) == (1, 2)
     assert two["steps"] == one["steps"] == 10
-    expected = losses(tmp_path / "one")
+    expected = logged_losses(tmp_path / "one")
     assert len(expected) == 10
-    assert losses(tmp_path / "two") == pytest.approx(expected, abs=2e-4)
+    assert logged_losses(tmp_path / "two") == pytest.approx(expected, abs=2e-4)
     end, other = (AudioBertForMaskedLM.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two"))
     assert {name for name in end if not torch.allclose(end[name], other[name], atol=1e-5)} == set()

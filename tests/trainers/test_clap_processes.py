@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 import yaml
-from several_processes import run_in_processes
+from several_processes import logged_losses, run_in_processes
 from tiny_models import save_language_model
 from tiny_sounds import write_clips
 from transformers import ClapModel
@@ -44,11 +44,6 @@ SETTINGS = {
 }
 
 
-def losses(folder) -> list[float]:
-    (state,) = folder.glob("checkpoint-*/trainer_state.json")
-    return [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
-
-
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text_model = save_language_model(
@@ -63,7 +58,7 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path, monk
     (two,) = json.loads(printed)
     assert (one["processes"], two["processes"]) == (1, 2)
     assert two["steps"] == one["steps"] > 5
-    expected, found = losses(tmp_path / "one"), losses(tmp_path / "two")
+    expected, found = logged_losses(tmp_path / "one"), logged_losses(tmp_path / "two")
     assert len(expected) == one["steps"]
     assert found == pytest.approx(expected, abs=2e-4)
     end, other = (ClapModel.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two"))
