@@ -54,8 +54,8 @@ def write_sample_clips(
     """Synthesise every source, and write the clips with two manifests beside them, all or nothing.
 
     `manifest.csv` describes every clip for CLAP and the audio bank. `heard.csv` is for the audio encoder: labelled by
-    what is heard (whose call, which instrument), with the pitch that an instrument was synthesised for, and without
-    the invented sources, which it must not know either; the practice sounds are in it alone, labelled by their family.
+    what is heard (whose call, how high an instrument), with the pitch that an instrument was synthesised for, and
+    without the invented sources, which it must not know either; the practice sounds are in it alone.
 
     Args:
         variants (`int`): clips of each source.
@@ -79,7 +79,7 @@ def write_sample_clips(
         heard = [
             clip | {"label": label, "average_pitch_hz": "" if source.pitch_hz is None else round(source.pitch_hz, 2)}
             for clip, (source, _) in zip([*clips, *exercises], made, strict=True)
-            if (label := source.family if source in practice else source.sounds_like) is not None
+            if (label := source.sounds_like) is not None
         ]
         for name, rows in ((BANK_MANIFEST, clips), (ENCODER_MANIFEST, heard)):
             _write_csv(stage / name, rows)

@@ -22,6 +22,7 @@ _NOT_INSTRUMENTS = {"male speech", "female speech", "baby's cry"}
 # Throats and drums sound right at the pitches of their kind only, invented instruments are of any pitch.
 _NARROW = {"voice", "drum"}
 _PRACTISED_NOTES = (36, 100)
+_CLASS_SEMITONES = 3
 _BEGINNINGS = ("bl", "br", "dr", "fl", "gl", "gr", "kl", "kr", "pl", "pr", "qu", "sk", "sn", "sp", "tr", "v", "z", "w")
 _MIDDLES = ("a", "e", "i", "o", "u", "oo", "ai")
 _ENDINGS = ("mble", "ndle", "rvo", "xon", "bbit", "zzo", "lpha", "mpet", "rgle", "dda", "fflo", "nka", "stro", "vv")
@@ -57,8 +58,14 @@ class SoundSource:
 
     @property
     def sounds_like(self) -> str | None:
-        """What the audio encoder is trained to tell: the animal, or the instrument. None for what is invented."""
-        return None if self.unseen else self.animal or self.name
+        """What the audio encoder is trained to tell: the animal, or how high it sounds. None for what is invented.
+
+        Not the instrument: its name would tell the language model everything by heart.
+        """
+        if self.unseen or self.pitch_hz is None:
+            return None if self.unseen else self.animal
+        note = 69 + 12 * np.log2(self.pitch_hz / 440)
+        return f"around {midi_to_hertz(round(note / _CLASS_SEMITONES) * _CLASS_SEMITONES):.0f} Hz"
 
 
 def sample_sources(seed: int = 0, calls: int = 32, pitches: int = 60, unseen: int = 24) -> list[SoundSource]:
