@@ -181,7 +181,7 @@ def _clip_drawer(sounds: BankSounds | None) -> Callable[[str, float | None], str
             return no_player(str(error))
         facts = {name: about[name] for name in ("id", "caption", "label", "licence")}
         try:
-            sound = player(sounds.sound(clip), about["caption"] or clip)
+            sound = player(sounds.sound(clip), about["caption"] or clip, compressed=True)
         except AudioBertInputError as error:
             sound = no_player(str(error))
         return clip_card({**facts, "similarity": similarity, "heard": False}, sound)
