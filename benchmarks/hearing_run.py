@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=736)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--projection-rate", type=float, default=3e-3)
+    parser.add_argument("--projection-rate", type=float, default=5e-5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
