@@ -105,26 +105,26 @@ class HearingMixin(SpanDetectionMixin):
 
     @torch.no_grad()
     def retrieve(
-        self, input_ids: torch.LongTensor, spans: torch.LongTensor
+        self, input_ids: torch.LongTensor, spans: torch.LongTensor, num_clips: int | None = None
     ) -> tuple[torch.LongTensor, torch.FloatTensor]:
         """Return the clips that the bank holds for some spans.
 
         Args:
             input_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`).
             spans (`torch.LongTensor` of shape `(batch_size, num_spans, 2)`): token ranges, -1 for none.
+            num_clips (`int`, *optional*, defaults to `config.num_clips`): for each span, the best first.
 
         Returns:
             `clip_ids` (`torch.LongTensor`) and `similarities` (`torch.FloatTensor`), both of shape
             `(batch_size, num_spans, num_clips)`; -1 where there is no span or no clip that is similar enough.
         """
         retriever = self._require_retriever("retrieve clips")
+        num_clips = num_clips or self.config.num_clips
         texts = [text for row in retriever.span_texts(input_ids, spans) for text in row]
         # One query for each text: in the pitch task the same few sounds occur all over a batch.
         order = {text: index for index, text in enumerate(dict.fromkeys(text for text in texts if text))}
-        found = retriever.bank.search(
-            self.embed_queries(list(order)), self.config.num_clips, self.config.min_similarity
-        )
-        shape = (*spans.shape[:2], self.config.num_clips)
+        found = retriever.bank.search(self.embed_queries(list(order)), num_clips, self.config.min_similarity)
+        shape = (*spans.shape[:2], num_clips)
         clip_ids = torch.full((len(texts), shape[2]), -1, dtype=torch.long, device=input_ids.device)
         similarities = torch.full((len(texts), shape[2]), -1.0, device=input_ids.device)
         asked = torch.tensor([bool(text) for text in texts], dtype=torch.bool, device=input_ids.device)

@@ -22,7 +22,7 @@ from .audiobert_recipe import AdapterSettings, AudioBertRecipe
 from .audiobert_trainer import AudioBertTrainer, AudioBertTrainerMixin
 from .clip_sources import Clip
 from .collation import EncodedRow, encode_rows, retrieve_clips
-from .counterfactual_rows import with_counterfactuals
+from .counterfactual_rows import draw_clips, with_counterfactuals
 from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token, require_matching_vocabulary
 from .model_card import hub_id, recipe_text, told
@@ -79,6 +79,11 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
         if recipe.trainer != "standard":
             raise AudioBertInputError(f"hearing={TEXT_ONLY} trains with trainer=standard; leave trainer out.")
         return
+    if recipe.clip_choices is not None and recipe.clip_choices < recipe.model.get("num_clips", 1):
+        raise AudioBertInputError(
+            f"clip_choices={recipe.clip_choices} are fewer than the clips that the model hears (model.num_clips); give "
+            f"as many or more, or leave it out."
+        )
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
     for setting in ("span_detector", "bank"):
@@ -179,7 +184,8 @@ def _encoded(
     encoded = encode_rows(rows, model.retriever.tokenizer, recipe.max_length, model.config.max_spans)
     if split == "train" and recipe.max_train_rows is not None:
         encoded = _sample(encoded, recipe.max_train_rows, seed)
-    encoded = retrieve_clips(model, encoded)
+    choices = recipe.clip_choices if split == "train" else None
+    encoded = retrieve_clips(model, encoded, num_clips=choices)
     heard = sum(any(clip >= 0 for span in row.clip_ids for clip in span) for row in encoded)
     logger.info("%s: %d rows, %d with one gap, %d of them heard", split, len(rows), len(encoded), heard)
     if not heard:
@@ -187,7 +193,10 @@ def _encoded(
             f"the audio bank '{recipe.bank}' has no clip for any span of the {split} split, so nothing would be "
             f"heard. Use a larger bank, or a lower model.min_similarity."
         )
-    return with_counterfactuals(encoded, recipe.counterfactuals, seed) if split == "train" else encoded
+    if split != "train":
+        return encoded
+    encoded = with_counterfactuals(encoded, recipe.counterfactuals, seed)
+    return encoded if choices is None else draw_clips(encoded, model.config.num_clips, seed)
 
 
 def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:

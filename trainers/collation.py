@@ -77,13 +77,16 @@ def encode_rows(
     return known
 
 
-def retrieve_clips(model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batch_size: int = 64) -> list[EncodedRow]:
+def retrieve_clips(
+    model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batch_size: int = 64, num_clips: int | None = None
+) -> list[EncodedRow]:
     """Return the rows with the clips that the model retrieves for their spans; CLAP is frozen, so once is enough.
 
     Args:
         model: with its bank; asked as in use, with queries decoded from the spans' tokens.
         rows: from `encode_rows`.
         batch_size (`int`, *optional*, defaults to 64): rows at a time.
+        num_clips (`int`, *optional*): for each span; by default as many as the model hears.
     """
     retrieved = []
     with tqdm(total=len(rows), desc="retrieving clips", unit="row", disable=None) as progress:
@@ -91,7 +94,7 @@ def retrieve_clips(model: AudioBertForMaskedLM, rows: Sequence[EncodedRow], batc
             batch = rows[start : start + batch_size]
             spans = _pad_spans([row.span_positions for row in batch])
             input_ids = _pad([row.input_ids for row in batch], 0)
-            clip_ids, similarities = model.retrieve(input_ids.to(model.device), spans.to(model.device))
+            clip_ids, similarities = model.retrieve(input_ids.to(model.device), spans.to(model.device), num_clips)
             for row, ids, cosines in zip(batch, clip_ids.tolist(), similarities.tolist(), strict=True):
                 count = len(row.span_positions)
                 retrieved.append(replace(row, clip_ids=ids[:count], similarities=cosines[:count]))

@@ -1,4 +1,4 @@
-"""Rows that hear something else, and are asked for what is then right: only listening answers them."""
+"""What training rows hear beside the best clip for their words, so that an adapter learns to listen."""
 
 import random
 from collections import defaultdict
@@ -8,7 +8,7 @@ from dataclasses import replace
 from .collation import IGNORED, EncodedRow
 
 
-__all__ = ["with_counterfactuals"]
+__all__ = ["draw_clips", "with_counterfactuals"]
 
 
 def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
@@ -46,6 +46,30 @@ def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> l
             for other in generator.sample(others, min(count, len(others))):
                 result.append(_answered(row, other.clip_ids, other.similarities, _answer(other)))
     return result
+
+
+def draw_clips(rows: Sequence[EncodedRow], num_clips: int, seed: int) -> list[EncodedRow]:
+    """Return the rows with `num_clips` of each span's clips, drawn by the seed, the best first.
+
+    With the best clip alone, every row about a name hears the very same recording.
+
+    Args:
+        rows (`Sequence[EncodedRow]`): from `retrieve_clips`, with more clips than the model hears.
+    """
+    generator = random.Random(seed)
+    drawn = []
+    for row in rows:
+        places = []
+        for clips in row.clip_ids:
+            found = sum(clip >= 0 for clip in clips)
+            chosen = sorted(generator.sample(range(found), min(num_clips, found)))
+            places.append([*chosen, *range(found, found + num_clips - len(chosen))])  # those behind are "none"
+        drawn.append(replace(row, clip_ids=_at(row.clip_ids, places), similarities=_at(row.similarities, places)))
+    return drawn
+
+
+def _at(spans: list[list], places: list[list[int]]) -> list[list]:
+    return [[entries[place] for place in chosen] for entries, chosen in zip(spans, places, strict=True)]
 
 
 def _hears(row: EncodedRow, spans: int) -> bool:

@@ -1,9 +1,11 @@
 """The same words with another sound, and the answer that is then right."""
 
+from dataclasses import replace
+
 from tiny_models import tiny_tokenizer
 
 from audiobert.trainers.collation import EncodedRow, encode_rows
-from audiobert.trainers.counterfactual_rows import with_counterfactuals
+from audiobert.trainers.counterfactual_rows import draw_clips, with_counterfactuals
 
 
 CAT, DOG, BIRD, UN, QUACK, HIGHER, LOWER = range(20, 27)
@@ -84,3 +86,14 @@ def test_an_encoded_comparison_knows_its_opposite():
     tokenizer = tiny_tokenizer()
     (encoded,) = encode_rows([row], tokenizer, 64, 8)
     assert tokenizer.convert_ids_to_tokens([encoded.opposite, *answer(encoded)]) == ["higher", "lower"]
+
+
+def test_clips_are_drawn_of_those_that_were_found_the_best_first():
+    row = EncodedRow([2, 9, 4, 3], [-100, -100, CAT, -100], [(1, 2)], [[7, 8, 9, -1]], [[0.9, 0.8, 0.7, 0.1]])
+    drawn = draw_clips([row] * 30, 2, seed=0)
+    pairs = {tuple(one.clip_ids[0]) for one in drawn}
+    assert pairs == {(7, 8), (7, 9), (8, 9)}
+    for one in drawn:
+        assert one.similarities[0] == [{7: 0.9, 8: 0.8, 9: 0.7}[clip] for clip in one.clip_ids[0]]
+    (short,) = draw_clips([replace(row, clip_ids=[[7, -1, -1]], similarities=[[0.9, 0.2, 0.1]])], 2, seed=0)
+    assert (short.clip_ids, short.similarities) == ([[7, -1]], [[0.9, 0.2]])
