@@ -81,8 +81,8 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
         return
     if recipe.clip_choices is not None and recipe.clip_choices < recipe.model.get("num_clips", 1):
         raise AudioBertInputError(
-            f"clip_choices={recipe.clip_choices} are fewer than the clips that the model hears (model.num_clips); give "
-            f"as many or more, or leave it out."
+            f"clip_choices={recipe.clip_choices} are fewer than the clips that the model hears (model.num_clips); "
+            f"give as many or more, or leave it out."
         )
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
