@@ -1,6 +1,6 @@
 """Takes the picture of the web demo: `demo.png` beside this file.
 
-    python docs/figures/demo_picture.py runs/quickstart/audiobert [FOLDER_OF_THE_CLIPS]
+    python docs/figures/demo_picture.py runs/quickstart/audiobert [FOLDER_OF_THE_CLIPS] [NUMBER_OF_THE_EXAMPLE]
 
 Needs the extra "demo", selenium, and Chromium with its driver.
 """
@@ -15,13 +15,14 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from audiobert.demo import launch_demo
+from audiobert.demo.examples import example_sentences
 
 
 _SIZE = (1160, 860)
 _COLOURS = 128  # a palette keeps the file small, and bars and spectrograms readable
 
 
-def main(model: str, audio_dir: str | None = None) -> None:
+def main(model: str, audio_dir: str | None = None, example: str = "1") -> None:
     _, address, _ = launch_demo(model, audio_dir, prevent_thread_lock=True, quiet=True)
     options = webdriver.ChromeOptions()
     with tempfile.TemporaryDirectory() as profile:
@@ -32,6 +33,10 @@ def main(model: str, audio_dir: str | None = None) -> None:
         driver = webdriver.Chrome(options)
         try:
             driver.get(address)
+            sentence = example_sentences(model)[int(example) - 1]
+            WebDriverWait(driver, 60).until(lambda page: page.find_elements("css selector", ".ab-card audio"))
+            driver.find_element("xpath", f"//button[normalize-space()='{sentence}']").click()
+            time.sleep(5)
             WebDriverWait(driver, 60).until(lambda page: page.find_elements("css selector", ".ab-card audio"))
             time.sleep(2)  # the players draw themselves
             target = Path(__file__).with_name("demo.png")
