@@ -27,6 +27,8 @@ EXTRAS = {
     "laion-clap": "CLAP checkpoints in LAION's own format, in an environment of its own",
     "starter": "the language model of 'audiobert quickstart'",
     "demo": "'audiobert demo'",
+    "report": "the plots of 'audiobert report'",
+    "lm-eval": "running the tasks of 'audiobert data export --format lm-eval'",
     "docs": "building the documentation",
     "test": "running the tests",
     "dev": "working on audiobert itself",

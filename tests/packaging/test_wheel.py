@@ -27,7 +27,8 @@ ROOMS = {
     "metrics": "audiobert/metrics",
     "trainers": "audiobert/trainers",
 }
-EXTRAS = {"construct", "faiss", "milvus", "gaudi", "laion-clap", "starter", "demo", "docs", "test", "dev"}
+EXTRAS = {"construct", "faiss", "milvus", "gaudi", "laion-clap", "starter", "demo", "report", "lm-eval"}
+EXTRAS |= {"docs", "test", "dev"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
