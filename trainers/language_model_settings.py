@@ -1,14 +1,18 @@
 """How the frozen language model computes while an adapter in it is trained."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
 __all__ = ["LanguageModelSettings"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,10 +45,27 @@ class LanguageModelSettings:
                 if isinstance(module, torch.nn.Dropout) and ".lora_dropout." not in name:
                     module.p = self.dropout
         if self.attention is not None:
-            try:
-                language_model.set_attn_implementation(self.attention)
-            except (ValueError, ImportError) as error:
-                raise AudioBertInputError(
-                    f"language_model_settings.attention={self.attention} is refused by {type(language_model).__name__}"
-                    f": {error} Leave it out."
-                ) from error
+            self._set_attention(language_model)
+
+    def _set_attention(self, language_model: PreTrainedModel) -> None:
+        kind = type(language_model).__name__
+        # Where a class cannot change it, transformers below 5 does not look at the name.
+        known = ["eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()]
+        if self.attention not in known and "/" not in self.attention:  # with a slash: a kernel of the Hub
+            raise AudioBertInputError(
+                f"language_model_settings.attention={self.attention} is refused: give one of {', '.join(known)}, or "
+                f"leave it out."
+            )
+        try:
+            language_model.set_attn_implementation(self.attention)
+        except (ValueError, ImportError) as error:
+            raise AudioBertInputError(
+                f"language_model_settings.attention={self.attention} is refused by {kind}: {error} Leave it out."
+            ) from error
+        if language_model.config._attn_implementation != self.attention:
+            logger.warning(
+                "%s keeps its attention, %s: this version of transformers cannot change it. Training may be slower; "
+                "transformers 5 can.",
+                kind,
+                language_model.config._attn_implementation,
+            )

@@ -2,8 +2,11 @@ import json
 import time
 
 import pytest
-from report import aims, write_report
 from timing import interleaved, spread
+
+
+pytest.importorskip("matplotlib", reason="the benchmarks' plots need matplotlib: pip install matplotlib")
+from report import aims, write_report
 
 
 def test_a_round_runs_everything_in_turn_and_the_first_is_not_counted():

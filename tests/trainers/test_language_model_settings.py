@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from tiny_audiobert import assemble
 
 from audiobert import AudioBertInputError
@@ -20,14 +21,16 @@ def test_dropout_changes_in_the_language_model_and_not_in_its_adapter(parts):
     assert all(layers[name] == (0.25 if name in adapters else 0.0) for name in layers)
 
 
-def test_the_attention_is_the_language_models_own_and_gives_the_same_answers(parts):
+def test_the_attention_is_the_language_models_own_and_gives_the_same_answers(parts, caplog):
     model = assemble(parts)
     inputs = {"input_ids": torch.tensor([[2, 7, 4, 9, 3]])}
     with torch.no_grad():
         before = model.language_model(**inputs).logits
         LanguageModelSettings(attention="eager").apply(model.language_model)
         after = model.language_model(**inputs).logits
-    assert model.language_model.config._attn_implementation == "eager"
+    changed = model.language_model.config._attn_implementation == "eager"
+    assert changed or int(transformers.__version__.split(".")[0]) < 5
+    assert changed is not ("cannot change it" in caplog.text)
     torch.testing.assert_close(after, before)
 
 
