@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -131,11 +132,5 @@ def _filled(
 
 
 def _chunks(filled: Iterator[_Filled], size: int) -> Iterator[list[_Filled]]:
-    chunk: list[_Filled] = []
-    for one in filled:
-        chunk.append(one)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    while chunk := list(islice(filled, size)):
         yield chunk

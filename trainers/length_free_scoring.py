@@ -10,7 +10,7 @@ from audiobert.dataset_scripts.auditorybench.candidates import candidates_of
 from .hearing_settings import Evidence
 from .masked_questions import Question, resized
 from .masked_scoring import Answer, MaskedReader, answer_questions
-from .masked_sentences import answer_pieces
+from .masked_sentences import GAP, answer_pieces
 
 
 __all__ = ["MOST_PIECES", "answer_among_candidates", "answer_without_length"]
@@ -146,7 +146,7 @@ class _CandidatePieces:
 
     def by_length(self, row: dict[str, Any], candidates: Sequence[str]) -> dict[int, _Candidates]:
         """Return number of pieces → the numbers of the candidates that have as many, and their pieces."""
-        after_space = row["sentence"].partition("[MASK]")[0].endswith(" ")
+        after_space = row["sentence"].partition(GAP)[0].endswith(" ")
         key = (after_space, tuple(candidates))
         if key not in self._known:
             lengths: dict[int, _Candidates] = {}

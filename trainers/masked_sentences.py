@@ -5,19 +5,19 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from audiobert.dataset_scripts.auditorybench.spans import MASK_TOKEN, gap_start
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
 __all__ = [
     "GAP",
     "answer_pieces",
-    "gap_start",
     "require_mask_token",
     "require_matching_vocabulary",
     "with_mask_token",
 ]
 
-GAP = "[MASK]"
+GAP = MASK_TOKEN
 
 
 def with_mask_token(
@@ -66,20 +66,6 @@ def require_matching_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTr
             f"the tokenizer of '{name}' has {tokens} tokens, but its model has {embeddings}: they do not belong "
             f"together. Put the model's own tokenizer files into its folder."
         )
-
-
-def gap_start(row: dict[str, Any]) -> int:
-    """Return the position of the one gap in a row's sentence, in characters.
-
-    Raises:
-        AudioBertInputError: the sentence has no gap, or several.
-    """
-    count = row["sentence"].count(GAP)
-    if count != 1:
-        raise AudioBertInputError(
-            f"row '{row['id']}' has {count} {GAP} in its sentence; one is needed. Correct the row, or leave it out."
-        )
-    return row["sentence"].index(GAP)
 
 
 def answer_pieces(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], words: Sequence[str]) -> list[list[int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.training_run import METRICS_FILE, last_checkpoint
+from audiobert.trainers.training_run import METRICS_FILE, last_checkpoint, read_metrics
 
 
 __all__ = ["TrainingRun", "read_run"]
@@ -43,7 +43,7 @@ def read_run(folder: Path, name: str) -> TrainingRun:
     """
     path = folder / METRICS_FILE
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = read_metrics(folder)
     except (OSError, ValueError) as error:
         raise AudioBertInputError(f"cannot read '{path}' ({error}). Give another folder.") from error
     if not isinstance(metrics, dict):

@@ -7,7 +7,7 @@ from typing import Any
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .overlap import sentence_key
-from .spans import MASK_TOKEN
+from .spans import MASK_TOKEN, gap_start
 
 
 __all__ = ["candidates_of", "filled_sentence", "train_answers"]
@@ -60,10 +60,5 @@ def filled_sentence(row: dict[str, Any], candidate: str) -> str:
     Raises:
         AudioBertInputError: the sentence has no gap, or several.
     """
-    gaps = row["sentence"].count(MASK_TOKEN)
-    if gaps != 1:
-        raise AudioBertInputError(
-            f"row '{row['id']}' has {gaps} {MASK_TOKEN} in its sentence; one is needed. Correct the row, or "
-            f"leave it out."
-        )
-    return row["sentence"].replace(MASK_TOKEN, candidate)
+    start = gap_start(row)
+    return row["sentence"][:start] + candidate + row["sentence"][start + len(MASK_TOKEN) :]

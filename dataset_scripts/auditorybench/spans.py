@@ -1,13 +1,31 @@
 """Where an auditory span lies in its sentence."""
 
 import re
+from typing import Any
+
+from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 
-__all__ = ["MASK_TOKEN", "NOT_FOUND", "locate_span"]
+__all__ = ["MASK_TOKEN", "NOT_FOUND", "gap_start", "locate_span"]
 
 # The published sentences carry BERT's mask token literally, whatever model reads them.
 MASK_TOKEN = "[MASK]"
 NOT_FOUND = (-1, -1)
+
+
+def gap_start(row: dict[str, Any]) -> int:
+    """Return the position of the one gap in a row's sentence, in characters.
+
+    Raises:
+        AudioBertInputError: the sentence has no gap, or several.
+    """
+    count = row["sentence"].count(MASK_TOKEN)
+    if count != 1:
+        raise AudioBertInputError(
+            f"row '{row['id']}' has {count} {MASK_TOKEN} in its sentence; one is needed. Correct the row, or leave it "
+            f"out."
+        )
+    return row["sentence"].index(MASK_TOKEN)
 
 
 def locate_span(sentence: str, span: str) -> tuple[int, int]:
