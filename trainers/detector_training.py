@@ -1,6 +1,5 @@
 """Training of the span detector: which words of a sentence name a sound (arXiv 2409.08199, section II-B1)."""
 
-import json
 import logging
 import random
 import time
@@ -14,7 +13,7 @@ from transformers import AutoTokenizer, EvalPrediction, PreTrainedModel, PreTrai
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED
-from audiobert.modeling_audiobert.atomic_files import staged_file, staged_folder
+from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -29,13 +28,14 @@ from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest, versions
 from .row_order import RowOrderMixin
 from .training_run import (
-    METRICS_FILE,
     finished_run,
     require_folder,
     run_training,
     seed_folders,
     start_run,
     training_arguments,
+    write_json,
+    write_metrics,
 )
 from .varied_sentences import SoundWords, varied_rows
 
@@ -74,7 +74,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
             finished[seed] = finished[seed] or _train_one(recipe, seed, folder, inputs)
     table = table_of({_row_name(recipe): [finished[seed] for seed, _ in runs]})
     write_table(table, Path(recipe.output_dir) / TABLE_FILE)
-    _write_json(table, Path(recipe.output_dir) / TABLE_DATA_FILE)
+    write_json(table, Path(recipe.output_dir) / TABLE_DATA_FILE)
     return [finished[seed] for seed, _ in runs]
 
 
@@ -240,11 +240,6 @@ def _row_name(recipe: DetectorRecipe) -> str:
     return name + (f", {recipe.varied_rows} varied rows" if recipe.varied_rows else "")
 
 
-def _write_json(content: Any, path: Path) -> None:
-    with staged_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def _save(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -258,7 +253,7 @@ def _save(
         tokenizer.save_pretrained(stage)
         write_model_card(stage, _card(recipe, metrics))
     # Last, since a folder with metrics holds a run that is not repeated.
-    _write_json(metrics, folder / METRICS_FILE)
+    write_metrics(metrics, folder)
 
 
 def _card(recipe: DetectorRecipe, metrics: dict[str, Any]) -> CardFacts:

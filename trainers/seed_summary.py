@@ -1,12 +1,11 @@
 """What several seeds of one recipe measured: mean and standard deviation."""
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiobert.modeling_audiobert.atomic_files import staged_file
+from .training_run import write_json
 
 
 __all__ = ["SUMMARY_FILE", "summarize_seeds", "write_summary"]
@@ -44,8 +43,7 @@ def write_summary(runs: Sequence[dict[str, Any]], output_dir: str | Path) -> dic
         AudioBertInputError: the file cannot be written.
     """
     summary = summarize_seeds(runs)
-    with staged_file(Path(output_dir) / SUMMARY_FILE) as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(summary, Path(output_dir) / SUMMARY_FILE)
     return summary
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "seed_folders",
     "start_run",
     "training_arguments",
+    "write_json",
     "write_metrics",
 ]
 
@@ -95,8 +96,17 @@ def write_metrics(metrics: dict[str, Any], folder: str | Path) -> None:
     Raises:
         AudioBertInputError: the file cannot be written.
     """
-    with staged_file(Path(folder) / METRICS_FILE) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics, Path(folder) / METRICS_FILE)
+
+
+def write_json(content: Any, path: str | Path) -> None:
+    """Write a file of a run.
+
+    Raises:
+        AudioBertInputError: the file cannot be written.
+    """
+    with staged_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_metrics(folder: str | Path) -> dict[str, Any]:
