@@ -11,7 +11,18 @@ import torch
 
 from .atomic_files import staged_folder
 from .bank_index import INDEX_FOLDER, BankIndex, IndexFacts, choose_kind
-from .bank_storage import CLIP_SCHEMA, FORMAT, ClipTable, checked_clips, embedding_digest, read_bank, write_embeddings
+from .bank_storage import (
+    CLIP_SCHEMA,
+    FORMAT,
+    ClipTable,
+    checked_clips,
+    checked_source,
+    embedding_digest,
+    finite_rows,
+    read_bank,
+    unit_keys,
+    write_embeddings,
+)
 from .errors import AudioBertInputError
 from .exact_search import nearest_keys
 
@@ -32,7 +43,7 @@ class RetrievedClips:
 
 
 class AudioBank:
-    """Clips with their keys (CLAP audio embeddings, searched) and values (audio-encoder embeddings, injected).
+    """Clips with their keys (CLAP embeddings, searched) and values (audio-encoder embeddings, injected).
 
     Args:
         clips (`pyarrow.Table`):
@@ -40,14 +51,18 @@ class AudioBank:
             that the clips came from, with forward slashes), `audio` (the file's bytes, or null), `licence`,
             `duration_seconds`. Captions, labels and licences may be null: not known.
         keys (`torch.FloatTensor` of shape `(num_clips, key_dim)`):
-            CLAP audio embeddings of any norm; kept as float32 of norm 1.
+            CLAP embeddings of any norm; kept as float32 of norm 1.
         values (`torch.FloatTensor` of shape `(num_clips, value_dim)`):
             The audio encoder's embeddings before the model's projection; kept as float32.
         key_fingerprint (`str`), value_fingerprint (`str`):
             `encoder_fingerprint` of the encoders that made them.
+        key_source (`str`, *optional*, defaults to `"audio"`):
+            What the keys were made from: `"audio"`, the clips' sounds, as in the paper (arXiv 2409.08199, eq. 1), or
+            `"captions"`, see `key_by_captions`.
 
     Raises:
-        AudioBertInputError: the counts differ, an id occurs twice, or an embedding is not finite or (a key) is zero.
+        AudioBertInputError: the counts differ, an id occurs twice, an embedding is not finite or (a key) is zero, or
+            the source of the keys is unknown.
     """
 
     def __init__(
@@ -57,30 +72,16 @@ class AudioBank:
         values: torch.Tensor,
         key_fingerprint: str,
         value_fingerprint: str,
+        key_source: str = "audio",
     ):
         self._clips = ClipTable(checked_clips(clips))
         _check_shapes(len(clips), keys=keys, values=values)
-        for name, tensor in (("keys", keys), ("values", values)):
-            finite = torch.isfinite(tensor).all(dim=1) if tensor.numel() else torch.ones(len(tensor), dtype=torch.bool)
-            if not finite.all():
-                raise AudioBertInputError(
-                    f"the {name} of clip '{self._clip_name(finite)}' are not finite numbers. Remove the clip, or "
-                    f"check the encoder, and build the bank again."
-                )
-        norms = keys.float().norm(dim=1, keepdim=True)
-        if (norms == 0).any():
-            raise AudioBertInputError(
-                f"the key of clip '{self._clip_name(norms[:, 0] > 0)}' is zero, so it has no direction to compare. "
-                f"Remove the clip and build the bank again."
-            )
-        self.keys = keys.float()
-        # Dividing again what already has norm 1 would change its last bits.
-        off = (norms - 1).abs() > 1e-6
-        if off.any():
-            self.keys = torch.where(off, self.keys / norms, self.keys)
-        self.values = values.float()
+        ids = self.descriptions["id"]
+        self.keys = unit_keys(keys, ids)
+        self.values = finite_rows("values", values, ids)
         self.key_fingerprint = key_fingerprint
         self.value_fingerprint = value_fingerprint
+        self.key_source = checked_source(key_source)
         self._digests: dict[str, str | None] = {"keys": None, "values": None}
         self.index: BankIndex | None = None
 
@@ -100,8 +101,8 @@ class AudioBank:
     def __repr__(self) -> str:
         return (
             f"AudioBank({len(self)} clips, key_dim={self.keys.shape[1]}, value_dim={self.values.shape[1]}, "
-            f"key_fingerprint='{self.key_fingerprint}', value_fingerprint='{self.value_fingerprint}', "
-            f"index='{self.index_kind}')"
+            f"key_source='{self.key_source}', key_fingerprint='{self.key_fingerprint}', "
+            f"value_fingerprint='{self.value_fingerprint}', index='{self.index_kind}')"
         )
 
     @classmethod
@@ -133,6 +134,24 @@ class AudioBank:
         if not 0 <= clip_id < len(self):
             raise AudioBertInputError(f"the audio bank has {len(self)} clips; there is none at position {clip_id}.")
         return self.descriptions.slice(clip_id, 1).to_pylist()[0]
+
+    def with_keys(self, keys: torch.Tensor, key_source: str) -> "AudioBank":
+        """Return this bank with other keys that the same CLAP made from something else; it has no index.
+
+        Args:
+            keys (`torch.FloatTensor` of shape `(num_clips, key_dim)`), key_source (`str`): as of `AudioBank`.
+
+        Raises:
+            AudioBertInputError: there are more or fewer keys than clips, one is not finite or zero, or the source is
+                unknown.
+        """
+        _check_shapes(len(self), keys=keys)
+        bank = copy.copy(self)
+        bank.keys = unit_keys(keys, self.descriptions["id"])
+        bank.key_source = checked_source(key_source)
+        bank.index = None
+        bank._digests = {**self._digests, "keys": None}
+        return bank
 
     def with_values(self, values: torch.Tensor, value_fingerprint: str) -> "AudioBank":
         """Return this bank with other values, as another audio encoder makes them; the keys are the same.
@@ -306,6 +325,7 @@ class AudioBank:
         bank._digests = stored.digests
         bank.keys, bank.values = stored.embeddings["keys"], stored.embeddings["values"]
         bank.key_fingerprint, bank.value_fingerprint = stored.fingerprints
+        bank.key_source = stored.key_source
         _check_shapes(len(bank), **stored.embeddings)
         bank.index = None
         if index == "saved" and stored.facts.get("index", "exact") != "exact":
@@ -345,14 +365,12 @@ class AudioBank:
         facts = facts or {
             "format": FORMAT,
             "num_clips": len(self),
+            "key_source": self.key_source,
             "key_fingerprint": self.key_fingerprint,
             "value_fingerprint": self.value_fingerprint,
         }
         text = json.dumps(facts | {"index": self.index_kind}, indent=2) + "\n"
         (stage / "bank.json").write_text(text, encoding="utf-8")
-
-    def _clip_name(self, fine: torch.Tensor) -> str:
-        return self.descriptions["id"][int((~fine).nonzero()[0])].as_py()
 
 
 def _check_shapes(num_clips: int, **embeddings: torch.Tensor) -> None:

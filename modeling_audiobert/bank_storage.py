@@ -25,8 +25,11 @@ __all__ = [
     "StoredBank",
     "bank_file",
     "checked_clips",
+    "checked_source",
     "embedding_digest",
+    "finite_rows",
     "read_bank",
+    "unit_keys",
     "write_embeddings",
 ]
 
@@ -42,6 +45,7 @@ CLIP_SCHEMA = pa.schema(
     ]
 )
 FORMAT = 1  # of the folder, as bank.json tells it
+_KEY_SOURCES = ("audio", "captions")
 _DESCRIBING = [name for name in CLIP_SCHEMA.names if name != "audio"]
 # Rows that are digested at once: a tensor on a GPU is copied, one that is mapped from a file read, piece by piece.
 _DIGESTED_ROWS = 16384
@@ -119,6 +123,11 @@ class StoredBank:
     fingerprints: tuple[str, str]
     facts: dict[str, Any]
 
+    @property
+    def key_source(self) -> str:
+        """What the keys were made from; banks from before `bank.json` told it have keys of their sounds."""
+        return self.facts.get("key_source", "audio")
+
 
 def checked_clips(clips: pa.Table, names: Sequence[str] = tuple(CLIP_SCHEMA.names)) -> pa.Table:
     """Return the columns `names`, with the types of `CLIP_SCHEMA`.
@@ -141,6 +150,50 @@ def checked_clips(clips: pa.Table, names: Sequence[str] = tuple(CLIP_SCHEMA.name
             f"clip an id of its own."
         )
     return clips
+
+
+def checked_source(key_source: str) -> str:
+    """Return what keys were made from.
+
+    Raises:
+        AudioBertInputError: it is neither sounds nor captions.
+    """
+    if key_source not in _KEY_SOURCES:
+        raise AudioBertInputError(f"key_source='{key_source}' makes no sense: 'audio' or 'captions'.")
+    return key_source
+
+
+def finite_rows(name: str, embeddings: torch.Tensor, ids: pa.ChunkedArray) -> torch.FloatTensor:
+    """Return keys or values of the clips with these ids as float32.
+
+    Raises:
+        AudioBertInputError: a clip's are not finite.
+    """
+    finite = torch.isfinite(embeddings).all(dim=1)
+    if not finite.all():
+        raise AudioBertInputError(
+            f"the {name} of clip '{_first(ids, ~finite)}' are not finite numbers. Remove the clip, or check the "
+            f"encoder, and build the bank again."
+        )
+    return embeddings.float()
+
+
+def unit_keys(keys: torch.Tensor, ids: pa.ChunkedArray) -> torch.FloatTensor:
+    """Return the keys of the clips with these ids, of norm 1.
+
+    Raises:
+        AudioBertInputError: one is not finite, or zero.
+    """
+    keys = finite_rows("keys", keys, ids)
+    norms = keys.norm(dim=1, keepdim=True)
+    if (norms == 0).any():
+        raise AudioBertInputError(
+            f"the key of clip '{_first(ids, norms[:, 0] == 0)}' is zero, so it has no direction to compare. Remove "
+            f"the clip and build the bank again."
+        )
+    # Dividing again what already has norm 1 would change its last bits.
+    off = (norms - 1).abs() > 1e-6
+    return torch.where(off, keys / norms, keys) if off.any() else keys
 
 
 def embedding_digest(embeddings: torch.Tensor) -> str:
@@ -172,6 +225,11 @@ def read_bank(folder_or_repo: str, subfolder: str, hub_kwargs: dict) -> StoredBa
                 f"the audio bank '{place}' has format {facts['format']}, this version of audiobert reads format "
                 f'{FORMAT}. Build it again with "audiobert bank build", or install the version that wrote it.'
             )
+        if facts.get("key_source", "audio") not in _KEY_SOURCES:
+            raise AudioBertInputError(
+                f"the keys of the audio bank '{place}' were made from '{facts['key_source']}', which this version of "
+                f"audiobert does not know ({', '.join(_KEY_SOURCES)}). Install the version that wrote it."
+            )
         keys, key_digest = _read_embeddings(files["keys.safetensors"], "keys")
         values, value_digest = _read_embeddings(files["values.safetensors"], "values")
         return StoredBank(
@@ -200,6 +258,10 @@ def _read_embeddings(file: str | Path, name: str) -> tuple[torch.Tensor, str | N
     if embeddings.ndim != 2 or embeddings.dtype != torch.float32:
         raise ValueError(f"its {name} are {embeddings.dtype} of shape {tuple(embeddings.shape)}")
     return embeddings, digest
+
+
+def _first(ids: pa.ChunkedArray, bad: torch.Tensor) -> str:
+    return ids[int(bad.nonzero()[0])].as_py()
 
 
 def bank_file(folder_or_repo: str, name: str, subfolder: str, hub_kwargs: dict) -> str:

@@ -15,6 +15,7 @@ __all__ = ["RunFacts", "audiobert_card", "renamed_card"]
 _PARTS = "## What it is made of"
 _UNKNOWN = "not recorded"
 _SHOWN_LICENCES = 20
+_KEYS_FROM = {"audio": "sounds", "captions": "captions"}
 _EXAMPLES = (
     "Meow is the sound a {mask} makes.",
     "The sound of a piccolo has a {mask} pitch than the sound of a tuba.",
@@ -204,9 +205,10 @@ def _bank(model: Any) -> str:
         rest = licences[_SHOWN_LICENCES:]
         rows.append(f"| {len(rest)} others, see `bank/clips.parquet` | {sum(count for _, count in rest):,} |")
     return (
-        f"{len(bank):,} clips, {hours:.2f} hours; the sounds themselves of {sounding:,} of them. Keys by CLAP "
-        f"`{bank.key_fingerprint}`, values by audio encoder `{bank.value_fingerprint}`. Licences, as stated by the "
-        f"clips' sources:\n\n| licence | clips |\n|---|--:|\n" + "\n".join(rows)
+        f"{len(bank):,} clips, {hours:.2f} hours; the sounds themselves of {sounding:,} of them. Keys from their "
+        f"{_KEYS_FROM[bank.key_source]} by CLAP `{bank.key_fingerprint}`, values by audio encoder "
+        f"`{bank.value_fingerprint}`. Licences, as stated by the clips' sources:\n\n| licence | clips |\n|---|--:|\n"
+        + "\n".join(rows)
     )
 
 

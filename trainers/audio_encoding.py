@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from transformers import ClapModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, ClapModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from audiobert.modeling_audiobert.retrieval import longest_query
 from audiobert.modeling_audiobert.sound_embedding import embed_sounds
@@ -16,9 +16,11 @@ __all__ = [
     "clap_text_embeddings",
     "encode_keys",
     "encode_texts",
+    "encode_tokens",
     "encode_values",
     "in_batches",
     "text_length",
+    "text_tokens",
 ]
 
 
@@ -86,24 +88,33 @@ def encode_values(encoder: PreTrainedModel, input_values: torch.Tensor, pooling:
     return embed_sounds(encoder, input_values.to(parameter.device, parameter.dtype), pooling).float().cpu()
 
 
-@torch.no_grad()
 def encode_texts(clap: ClapModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> torch.Tensor:
     """Return the embeddings of some texts: float32 on the CPU, shape `(num_texts, projection_dim)`, norm 1."""
-    _require_evaluation(clap)
-    device = next(clap.parameters()).device
 
     def encode(batch: list[str]) -> torch.Tensor:
-        tokens = tokenizer(
-            batch,
-            padding=True,
-            truncation=True,
-            max_length=text_length(clap),
-            return_tensors="pt",
-            return_token_type_ids=False,
-        ).to(device)
-        return clap_text_embeddings(clap, tokens["input_ids"], tokens["attention_mask"]).float().cpu()
+        return encode_tokens(clap, text_tokens(clap, tokenizer, batch))
 
     return in_batches(encode, list(texts), 64)
+
+
+@torch.no_grad()
+def encode_tokens(clap: ClapModel, tokens: BatchEncoding) -> torch.Tensor:
+    """Return what `encode_texts` does for texts whose tokens, of `text_tokens`, are there already."""
+    _require_evaluation(clap)
+    return clap_text_embeddings(clap, tokens["input_ids"], tokens["attention_mask"]).float().cpu()
+
+
+def text_tokens(clap: ClapModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> BatchEncoding:
+    """Return `input_ids` and `attention_mask` of some texts, on CLAP's device; what is too long for it is cut."""
+    tokens = tokenizer(
+        list(texts),
+        padding=True,
+        truncation=True,
+        max_length=text_length(clap),
+        return_tensors="pt",
+        return_token_type_ids=False,
+    )
+    return tokens.to(next(clap.parameters()).device)
 
 
 def text_length(clap: ClapModel) -> int:

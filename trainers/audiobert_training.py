@@ -150,7 +150,11 @@ def _metrics(
         "rows": {split: len(content) for split, content in encoded.items()},
         "data": {split: _benchmark_name(recipe, content) for split, content in rows.items()},
         "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
-        "bank": {"clips": len(trainer.model.bank), "value_fingerprint": trainer.model.bank.value_fingerprint},
+        "bank": {
+            "clips": len(trainer.model.bank),
+            "key_source": trainer.model.bank.key_source,
+            "value_fingerprint": trainer.model.bank.value_fingerprint,
+        },
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
         "data_wait_share": None if share is None else round(share, 4),

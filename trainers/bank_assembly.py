@@ -18,7 +18,7 @@ from .bank_chunks import CONTENT_FIELD
 from .bank_writing import BANK_SCHEMA, BankWriter, embedding_rows
 
 
-__all__ = ["SKIPPED_FILE", "ExistingBank", "LeftOut", "select_clips", "write_bank"]
+__all__ = ["SKIPPED_FILE", "ExistingBank", "LeftOut", "has_caption", "select_clips", "write_bank"]
 
 SKIPPED_FILE = "skipped_clips.json"
 _ROWS = 4096
@@ -97,12 +97,17 @@ class ExistingBank:
 
 
 def select_clips(
-    chunks: Iterable[Path], keep_duplicates: bool, ids: Collection[str] = (), contents: dict[str, str] | None = None
+    chunks: Iterable[Path],
+    keep_duplicates: bool,
+    ids: Collection[str] = (),
+    contents: dict[str, str] | None = None,
+    key_source: str = "audio",
 ) -> tuple[list[np.ndarray], LeftOut]:
     """Decide which clips of some chunks a bank gets: all that can be used, copies and repeated ids left out.
 
     Args:
         ids (`Collection[str]`), contents (`dict[str, str]`): of the clips that the bank has already.
+        key_source (`str`, *optional*, defaults to `"audio"`): see `AudioBank`; for "captions" clips need one.
 
     Returns:
         A boolean array for each chunk, and what is left out.
@@ -110,11 +115,13 @@ def select_clips(
     seen, kept = set(ids), dict(contents or {})
     masks, left_out = [], LeftOut()
     for file in chunks:
-        rows = pq.read_table(file, columns=["id", "path", "problem", CONTENT_FIELD.name]).to_pylist()
+        rows = pq.read_table(file, columns=["id", "path", "caption", "problem", CONTENT_FIELD.name]).to_pylist()
         mask = np.zeros(len(rows), dtype=bool)
         for place, row in enumerate(rows):
             if row["problem"]:
                 left_out.skip(row, row["problem"])
+            elif key_source == "captions" and not has_caption(row["caption"]):
+                left_out.skip(row, f"the clip '{row['id']}' has no caption, which this bank's keys are made from")
             elif row["content"] in kept and not keep_duplicates:
                 left_out.copy_of(row, kept[row["content"]])
             elif row["id"] in seen:
@@ -127,12 +134,18 @@ def select_clips(
     return masks, left_out
 
 
+def has_caption(caption: str | None) -> bool:
+    """Return whether a key can be made from a caption."""
+    return bool(caption and caption.strip())
+
+
 def write_bank(
     folder: Path,
     pieces: Iterable[tuple[pa.Table, np.ndarray, np.ndarray]],
     num_clips: int,
     fingerprints: tuple[str, str],
     left_out: Sequence[dict[str, str]],
+    key_source: str = "audio",
 ) -> None:
     """Write the files of a bank; what is in memory at a time is one piece.
 
@@ -142,6 +155,7 @@ def write_bank(
         num_clips (`int`): of all pieces together.
         fingerprints (`tuple[str, str]`): of keys and values.
         left_out (`Sequence[dict]`): for `skipped_clips.json`.
+        key_source (`str`, *optional*, defaults to `"audio"`): see `AudioBank`.
 
     Raises:
         AudioBertInputError: a key or value is not finite, or a key is zero.
@@ -149,7 +163,8 @@ def write_bank(
     writer = None
     for clips, keys, values in pieces:
         _check_embeddings(clips, keys, values)
-        writer = writer or BankWriter(folder, num_clips, (keys.shape[1], values.shape[1]), fingerprints)
+        dims = keys.shape[1], values.shape[1]
+        writer = writer or BankWriter(folder, num_clips, dims, fingerprints, key_source)
         writer.write(clips, keys, values)
     assert writer is not None
     writer.close()

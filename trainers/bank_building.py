@@ -24,6 +24,7 @@ from .bank_assembly import SKIPPED_FILE, ExistingBank, LeftOut, chunk_pieces, se
 from .bank_chunks import ChunkFolder, Worker
 from .bank_encoding import BankEncoders, BankOptions
 from .bank_speed import SpeedMeter, combined_speed
+from .caption_keys import with_caption_keys
 from .clip_opening import open_clips
 from .clip_sources import ClipSource
 from .clip_streams import ClipStream
@@ -102,6 +103,8 @@ def add_clips(
 ) -> tuple[AudioBank, BuildReport]:
     """Add the clips of a source to a bank, behind those that it has; only the new ones are encoded.
 
+    A bank that is keyed by captions gets such keys for them too, and leaves out what has no caption.
+
     Interrupted at any moment, the same call goes on; the bank is as it was until the end.
 
     Args:
@@ -152,7 +155,8 @@ def remove_clips(bank_folder: str | os.PathLike, ids: list[str]) -> AudioBank:
         fingerprints = existing.bank.key_fingerprint, existing.bank.value_fingerprint
         count = len(present) - len(removed)
         with _replacing(output) as stage:
-            write_bank(stage, existing.pieces(without=removed), count, fingerprints, existing.left_out())
+            pieces = existing.pieces(without=removed)
+            write_bank(stage, pieces, count, fingerprints, existing.left_out(), existing.bank.key_source)
     logger.info("%d clips removed from %s, %d left", len(removed), output, count)
     return AudioBank.load(output)
 
@@ -190,18 +194,22 @@ def _build(
 def _write(chunks: ChunkFolder, output: Path, existing: ExistingBank | None, speed: dict[str, Any]) -> BuildReport:
     files = chunks.files()
     ids, contents = (existing.ids(), existing.contents()) if existing else ([], {})
-    masks, left_out = select_clips(files, chunks.options.keep_duplicates, ids, contents)
+    key_source = existing.bank.key_source if existing else "audio"
+    masks, left_out = select_clips(files, chunks.options.keep_duplicates, ids, contents, key_source)
     count = sum(int(mask.sum()) for mask in masks)
     _check_selected(chunks, count, left_out)
 
     def pieces() -> Iterator:
         if existing:
             yield from existing.pieces()
-        yield from chunk_pieces(files, masks)
+        added = chunk_pieces(files, masks)
+        if key_source == "captions":
+            added = with_caption_keys(added, chunks.encoders.clap, chunks.encoders.clap_tokenizer)
+        yield from added
 
     entries = [*(existing.left_out() if existing else []), *left_out.entries]
     with _replacing(output) as stage:
-        write_bank(stage, pieces(), len(ids) + count, chunks.fingerprints, entries)
+        write_bank(stage, pieces(), len(ids) + count, chunks.fingerprints, entries, key_source)
     return BuildReport(count, tuple(left_out.skipped), tuple(left_out.duplicates), speed)
 
 

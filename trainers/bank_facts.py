@@ -29,9 +29,10 @@ def bank_facts(bank: AudioBank | str | os.PathLike) -> dict[str, Any]:
 
     Returns:
         `dict`: `clips`, `hours`, `captions` and `labels` (how many different ones), `most_frequent_labels` and
-        `licences` (with counts), `key_dim`, `value_dim`, `key_fingerprint`, `value_fingerprint`, `index` (its kind;
-        "exact" for none), `with_audio` (clips whose bytes the bank holds), and of a saved bank `left_out` (clips of
-        its sources that are not in it, None if that was not recorded) and `bytes` (on disk, by file, and `total`).
+        `licences` (with counts), `key_dim`, `value_dim`, `key_source` ("audio" or "captions"), `key_fingerprint`,
+        `value_fingerprint`, `index` (its kind; "exact" for none), `with_audio` (clips whose bytes the bank holds), and
+        of a saved bank `left_out` (clips of its sources that are not in it, None if that was not recorded) and `bytes`
+        (on disk, by file, and `total`).
 
     Raises:
         AudioBertInputError: there is no such bank, or it is damaged.
@@ -62,6 +63,7 @@ def _content_facts(bank: AudioBank) -> dict[str, Any]:
         "licences": dict(licences.most_common()),
         "key_dim": bank.keys.shape[1],
         "value_dim": bank.values.shape[1],
+        "key_source": bank.key_source,
         "key_fingerprint": bank.key_fingerprint,
         "value_fingerprint": bank.value_fingerprint,
     }

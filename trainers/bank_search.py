@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from transformers import ClapModel, PreTrainedTokenizerBase
 
 from audiobert.modeling_audiobert.audio_bank import AudioBank
 from audiobert.modeling_audiobert.errors import AudioBertInputError
@@ -15,7 +16,7 @@ from .audio_encoding import encode_texts
 from .clap_loading import load_clap
 
 
-__all__ = ["load_query_encoder", "search_bank"]
+__all__ = ["load_bank_clap", "load_query_encoder", "search_bank"]
 
 
 def search_bank(
@@ -62,6 +63,16 @@ def load_query_encoder(
     Raises:
         AudioBertInputError: there is no such CLAP, or the bank's keys were made by another.
     """
+    return partial(encode_texts, *load_bank_clap(bank, source, clap))
+
+
+def load_bank_clap(
+    bank: AudioBank, source: AudioBank | str | os.PathLike, clap: str | os.PathLike
+) -> tuple[ClapModel, PreTrainedTokenizerBase]:
+    """Return the CLAP that made a bank's keys, in evaluation mode, and its tokenizer.
+
+    Args, Raises: see `load_query_encoder`.
+    """
     model, extractor, tokenizer = load_clap(clap)
     fingerprint = clap_fingerprint(model, extractor)
     if fingerprint != bank.key_fingerprint:
@@ -71,4 +82,4 @@ def load_query_encoder(
             f'similarities between them mean nothing. Rebuild the bank with "audiobert bank build", or give the CLAP '
             f"that it was built with."
         )
-    return partial(encode_texts, model, tokenizer)
+    return model, tokenizer

@@ -30,12 +30,16 @@ class BankWriter:
         num_clips (`int`): how many clips will be written.
         dims (`tuple[int, int]`): of keys and values.
         fingerprints (`tuple[str, str]`): of keys and values.
+        key_source (`str`): see `AudioBank`.
     """
 
-    def __init__(self, folder: Path, num_clips: int, dims: tuple[int, int], fingerprints: tuple[str, str]):
+    def __init__(
+        self, folder: Path, num_clips: int, dims: tuple[int, int], fingerprints: tuple[str, str], key_source: str
+    ):
         self._folder = folder
         self._num_clips = num_clips
         self._fingerprints = fingerprints
+        self._key_source = key_source
         self._written = 0
         self._clips = pq.ParquetWriter(folder / "clips.parquet", BANK_SCHEMA)
         self._embeddings = [
@@ -66,6 +70,7 @@ class BankWriter:
         facts = {
             "format": FORMAT,
             "num_clips": self._num_clips,
+            "key_source": self._key_source,
             "key_fingerprint": self._fingerprints[0],
             "value_fingerprint": self._fingerprints[1],
             "index": "exact",

@@ -184,6 +184,48 @@ def test_a_bank_with_sounds_is_saved_again_as_it_was(tmp_path):
     assert AudioBank.load(tmp_path / "two").clips["audio"].to_pylist() == [b"sound 0", b"sound 1", b"sound 2"]
 
 
+@pytest.mark.parametrize("source", ["audio", "captions"])
+def test_what_keys_were_made_from_is_saved_told_and_kept(tmp_path, source):
+    bank = AudioBank(clip_table(3), torch.eye(3), torch.ones(3, 2), "clap", "encoder", source)
+    bank.with_values(torch.ones(3, 7), "trained").save(tmp_path)
+    loaded = AudioBank.load(tmp_path)
+    assert loaded.key_source == source
+    assert f"key_source='{source}'" in repr(loaded)
+    assert json.loads((tmp_path / "bank.json").read_text())["key_source"] == source
+    loaded.build_index("exact")
+    loaded.save_index(tmp_path)
+    assert AudioBank.load(tmp_path).key_source == source
+
+
+def test_a_bank_that_does_not_tell_has_keys_of_sounds_and_an_unknown_source_is_refused(tmp_path):
+    make_bank(torch.eye(3)).save(tmp_path)
+    facts = json.loads((tmp_path / "bank.json").read_text())
+    told = facts.pop("key_source")
+    (tmp_path / "bank.json").write_text(json.dumps(facts))
+    assert (told, AudioBank.load(tmp_path).key_source) == ("audio", "audio")
+    (tmp_path / "bank.json").write_text(json.dumps(facts | {"key_source": "smells"}))
+    with pytest.raises(AudioBertInputError, match=r"were made from 'smells'.*Install the version"):
+        AudioBank.load(tmp_path)
+    with pytest.raises(AudioBertInputError, match="key_source='smells' makes no sense: 'audio' or 'captions'"):
+        AudioBank(clip_table(3), torch.eye(3), torch.ones(3, 2), "clap", "encoder", "smells")
+
+
+def test_other_keys_of_norm_1_leave_the_bank_as_it_was_and_need_no_new_fingerprint():
+    bank = make_bank(torch.eye(3))
+    other = bank.with_keys(2 * torch.eye(3)[[2, 0, 1]], "captions")
+    assert torch.equal(other.keys, torch.eye(3)[[2, 0, 1]])
+    assert (other.key_source, other.key_fingerprint, other.values) == ("captions", "clap", bank.values)
+    assert (bank.key_source, bank.search(torch.eye(3)).clip_ids.tolist()) == ("audio", [[0], [1], [2]])
+    assert other.digest("keys") != bank.digest("keys")
+    for keys, reason in (
+        (torch.eye(2), "3 clips needs keys"),
+        (torch.eye(3) * torch.nan, "keys of clip 'clip-0' are not finite"),
+        (torch.diag(torch.tensor([1.0, 0.0, 1.0])), "key of clip 'clip-1' is zero"),
+    ):
+        with pytest.raises(AudioBertInputError, match=reason):
+            bank.with_keys(keys, "captions")
+
+
 def test_other_values_keep_clips_and_keys():
     bank = make_bank(torch.eye(3))
     other = bank.with_values(torch.ones(3, 7), "trained")

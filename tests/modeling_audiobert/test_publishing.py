@@ -70,10 +70,16 @@ def test_a_saved_folder_has_a_card_of_what_it_is_made_of(model, folder):
     assert f"| {sum(weight.numel() for weight in model.audio_encoder.parameters()):,} |" in card.text
     assert "5 clips" in card.text
     assert "| CC0 | 5 |" in card.text
-    assert model.bank.key_fingerprint in card.text
+    assert f"Keys from their sounds by CLAP `{model.bank.key_fingerprint}`" in card.text
     assert "not recorded" in card.text.partition("## Training")[2].partition("## Results")[0]
     assert card.data.eval_results is None
     assert str(folder.parent) not in card.content
+
+
+def test_the_card_tells_keys_from_captions(parts):
+    model = assemble(parts, "bert")
+    model.bank = random_bank(model).with_keys(model.bank.keys, "captions")
+    assert "Keys from their captions by CLAP" in audiobert_card(model, "me/model")
 
 
 def test_widget_examples_have_the_models_own_mask_token(parts, tmp_path):

@@ -74,6 +74,7 @@ def test_training_moves_what_it_should_and_saves_a_model_that_hears(inputs, trai
     assert all(new[name].any() for name in new if "lora_B" in name)
     assert not torch.equal(old["audio_encoder.embeddings.cls_token"], new["audio_encoder.embeddings.cls_token"])
     assert metrics["rows"] == {"train": 42, "validation": 42}
+    assert metrics["bank"]["key_source"] == "audio"
     assert [(result["task"], result["hearing"]) for result in metrics["validation"]] == [
         (task, hearing)
         for hearing in ("on", "off")

@@ -25,6 +25,7 @@ def test_the_facts_of_a_bank_add_up(encoders, tmp_path, embedded):
     assert facts["most_frequent_labels"] == {"whistle": 4, "rain": 4, "hum": 3}
     assert facts["licences"] == {"CC0": 11}
     assert (facts["key_fingerprint"], facts["value_fingerprint"]) == encoders.fingerprints()
+    assert facts["key_source"] == "audio"
     assert (facts["index"], facts["left_out"]) == ("exact", 1)
     assert facts["with_audio"] == (11 if embedded else 0)
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "bank").iterdir()}
