@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .bank_caption_keys import caption_keys
 from .bank_changes import add, build, remove
 from .bank_index import index
 
@@ -17,6 +18,7 @@ bank.command()(build)
 bank.command()(add)
 bank.command()(remove)
 bank.command()(index)
+bank.command()(caption_keys)
 
 _Bank = Annotated[str, typer.Argument(metavar="BANK", help="A folder that 'bank build' wrote, or a Hub repository.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -48,7 +50,7 @@ def search(
 
 @bank.command()
 def info(bank_folder: _Bank, as_json: _AsJson = False) -> None:
-    """Print what a bank holds: clips, hours, labels, licences, encoder fingerprints, size.
+    """Print what a bank holds: clips, hours, labels, licences, key source, encoder fingerprints, size.
 
     Example: audiobert bank info bank --json
     """

@@ -8,6 +8,7 @@ __all__ = ["NEXT_STEPS", "add_next_steps"]
 NEXT_STEPS = {
     "bank add": 'audiobert bank search bank "cat sound" --clap runs/clap',
     "bank build": 'audiobert bank search bank "cat sound" --clap runs/clap',
+    "bank caption-keys": 'audiobert bank search caption_bank "cat sound" --clap runs/clap',
     "bank index": 'audiobert bank search bank "cat sound" --clap runs/clap',
     "bank info": 'audiobert bank search bank "cat sound" --clap runs/clap',
     "bank remove": "audiobert bank info bank",

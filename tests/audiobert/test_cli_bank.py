@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 from tiny_sounds import RATE, noise, tone, write_clips, write_manifest
 from tiny_tars import write_tar, write_tars
+from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 from typer.testing import CliRunner
 
 from audiobert.cli import app
@@ -65,6 +67,37 @@ def test_a_search_with_another_clap_or_without_a_bank_is_refused_in_one_line(ban
     assert "made by CLAP" not in reason_of(run("bank", "search", bank, "cat", "--clap", parts.audio_encoder))
     assert "there is no audio bank" in reason_of(run("bank", "info", tmp_path / "nowhere"))
     assert "top_k is 0" in reason_of(run("bank", "search", bank, "cat", "--clap", parts.clap, "--top-k", 0))
+
+
+def test_a_bank_is_saved_again_with_keys_from_its_captions(bank, parts, tmp_path):
+    out = tmp_path / "captions"
+    result = run("bank", "caption-keys", bank, "--clap", parts.clap, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{out}: 12 clips, keys from their captions\n"
+    as_json = run("bank", "caption-keys", bank, "--clap", parts.clap, "--out", tmp_path / "again", "--json")
+    assert json.loads(as_json.stdout) == {"bank": str(tmp_path / "again"), "clips": 12, "key_source": "captions"}
+    assert "key source: captions" in run("bank", "info", out).stdout
+    assert json.loads(run("bank", "info", bank, "--json").stdout)["key_source"] == "audio"
+    assert json.loads(run("bank", "info", out, "--json").stdout)["key_source"] == "captions"
+    found = run("bank", "search", out, "the sound of rain", "--clap", parts.clap, "--top-k", 1, "--json")
+    assert json.loads(found.stdout)["clips"][0]["label"] == "rain"
+    again = reason_of(run("bank", "caption-keys", bank, "--clap", parts.clap, "--out", out))
+    assert f"'{out}' holds something already" in again
+    assert "made by CLAP" in reason_of(
+        run("bank", "caption-keys", bank, "--clap", another_clap(parts, tmp_path), "--out", tmp_path / "none")
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def another_clap(parts, folder):
+    """A CLAP with other weights."""
+    clap = ClapModel.from_pretrained(parts.clap)
+    with torch.no_grad():
+        clap.text_projection.linear1.weight += 1.0
+    clap.save_pretrained(folder / "clap")
+    for part in (AutoTokenizer, AutoFeatureExtractor):
+        part.from_pretrained(parts.clap).save_pretrained(folder / "clap")
+    return folder / "clap"
 
 
 def spoilt(value: float) -> np.ndarray:
@@ -194,7 +227,10 @@ def test_a_typo_in_a_recipe_and_a_missing_manifest_are_one_line(kind, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [["bank", "build"], ["bank", "add"], ["bank", "remove"], ["bank", "search"], ["bank", "info"], ["train", "clap"]],
+    [
+        *(["bank", name] for name in ("build", "add", "remove", "caption-keys", "search", "info")),
+        ["train", "clap"],
+    ],
 )
 def test_help_shows_an_example(command):
     result = run(*command, "--help")
