@@ -19,6 +19,7 @@ from .assembly import AudioBertParts, load_parts
 from .audio_bank import AudioBank
 from .compat import accepted_arguments, declare_tied_weights
 from .configuration_audiobert import AudioBertConfig
+from .head_positions import label_positions
 from .hearing import Heard, HearingMixin
 from .injection import Injection, injecting, prepare_for_injection, start_projection
 from .pretrained_audiobert import AudioBertPreTrainedModel
@@ -135,6 +136,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         audio_ids: torch.LongTensor | None = None,
         hearing: bool | None = None,
         output_hearing_off: bool = False,
+        logits_at_labels_only: bool = False,
         return_dict: bool | None = None,
         **kwargs,
     ) -> AudioBertOutput | tuple:
@@ -160,6 +162,9 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
                 in several places is so encoded once.
             hearing (`bool`, *optional*, defaults to `config.hearing`): off, every row equals the language model's.
             output_hearing_off (`bool`, *optional*, defaults to `False`): also return `hearing_off_logits`.
+            logits_at_labels_only (`bool`, *optional*, defaults to `False`):
+                Compute logits for the labels' positions alone: the same loss, sooner. All logits returned are then of
+                shape `(batch_size, most_labels_of_a_row, vocab_size)`, in the order of `label_positions(labels)`.
             return_dict (`bool`, *optional*, defaults to `config.return_dict`).
             **kwargs: `output_hidden_states`, `output_attentions`; passed to the language model.
 
@@ -176,6 +181,8 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         text_inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
         if not self._text_arguments:
             text_inputs.pop("token_type_ids", None)
+        if logits_at_labels_only:
+            text_inputs["head_positions"], labels = label_positions(labels)
         hearing_off = heard = None
         if self.config.hearing if hearing is None else hearing:
             if span_positions is None and self.config.detector == "trunk" and not self.training:
@@ -242,7 +249,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         if heard is None or not bool(heard.rows.any()):
             return None
         with injecting(self.get_input_embeddings(), self._injection(heard)):
-            return self.language_model(**_select_rows(inputs, heard.rows), return_dict=True)
+            return self._run_language_model(_select_rows(inputs, heard.rows))
 
     def _injection(self, heard: Heard) -> Injection:
         where, span = heard.found.nonzero(as_tuple=True)

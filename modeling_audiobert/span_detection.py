@@ -1,12 +1,13 @@
 """Which tokens name a sound: by a second model, or by a probe on the language model's own pass."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from .adapter import adapter_off
 from .errors import AudioBertInputError
+from .head_positions import head_at
 from .span_decoding import decode_spans
 
 
@@ -59,6 +60,13 @@ class SpanDetectionMixin:
     def _plain_pass(self, inputs: dict) -> dict:
         """Run the unmodified language model; it is frozen, so this pass needs no graph, not even in training."""
         with torch.no_grad(), adapter_off(self.language_model):
+            return self._run_language_model(inputs)
+
+    def _run_language_model(self, inputs: dict) -> dict:
+        """Run the language model as it stands; with `head_positions`, its head reads these positions alone."""
+        inputs = dict(inputs)
+        positions = inputs.pop("head_positions", None)
+        with nullcontext() if positions is None else head_at(self.language_model, positions):
             return self.language_model(**inputs, return_dict=True)
 
     @torch.no_grad()

@@ -56,6 +56,11 @@ class AudioBertTrainerMixin(AnswerLossMixin, DataWaitMixin, ResumableMixin):
             defaults["data_collator"] = AudioBertCollator(model.retriever.tokenizer, features)
         super().__init__(model=model, args=args, train_dataset=train_dataset, **{**defaults, **trainer_kwargs})
 
+    def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
+        if model.training:  # an evaluation wants the predictions of all positions
+            inputs = {**inputs, "logits_at_labels_only": True}
+        return super().mean_loss(model, inputs)
+
     def create_optimizer(self, *args, **kwargs):
         """Give the parts the learning rates of their own."""
         if self.optimizer is None:

@@ -13,6 +13,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 from audiobert.modeling_audiobert.adapter import attention_projections, inject_adapter, is_adapter_weight
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
+from audiobert.modeling_audiobert.head_positions import head_at, label_positions
 
 from .answer_loss import IGNORED, AnswerLossMixin
 from .collation import EncodedRow, encode_rows
@@ -53,8 +54,10 @@ class TextOnlyTrainer(AnswerLossMixin, LoraTrainer):
     """Trains a masked language model by AudioBERT's loss."""
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
-        labels = inputs["labels"]
-        logits = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"}).logits
+        positions, labels = label_positions(inputs["labels"])
+        texts = {name: tensor for name, tensor in inputs.items() if name != "labels"}
+        with head_at(self.accelerator.unwrap_model(model), positions):
+            logits = model(**texts).logits
         wanted = labels != IGNORED
         loss = torch.nn.functional.cross_entropy(logits[wanted].float(), labels[wanted], reduction="sum")
         return loss / wanted.sum().clamp(min=1), {"logits": logits}

@@ -36,6 +36,29 @@ def test_the_loss_is_the_mean_cross_entropy_of_the_labelled_tokens(parts):
     torch.testing.assert_close(output.loss, -chosen.mean())
 
 
+@pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
+def test_logits_at_the_labels_only_are_those_of_all_positions_and_train_alike(parts, language_model):
+    model = without_dropout(assemble(parts, language_model)).train()
+    inputs = batch(parts, language_model)
+    labels = torch.full_like(inputs["input_ids"], -100)
+    labels[0, 2], labels[0, 4], labels[1, 1] = 18, 19, 20  # row 1 hears nothing, row 2 has no label
+    found = {}
+    for only in (False, True):
+        model.zero_grad()
+        found[only] = model(**inputs, labels=labels, span_positions=SPANS, logits_at_labels_only=only)
+        found[only].loss.backward()
+        found[only]["gradients"] = {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
+    everywhere, there = found[False], found[True]
+    assert there.logits.shape == (3, 2, everywhere.logits.shape[-1])
+    torch.testing.assert_close(there.logits[0], everywhere.logits[0, [2, 4]], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(there.logits[1, 0], everywhere.logits[1, 1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(there.loss, everywhere.loss)
+    assert any(gradient.any() for gradient in everywhere["gradients"].values())
+    for name, gradient in everywhere["gradients"].items():
+        scale = gradient.abs().max().item()
+        torch.testing.assert_close(there["gradients"][name], gradient, atol=1e-5 * max(scale, 1.0), rtol=1e-4)
+
+
 def test_a_batch_in_which_nothing_is_heard_can_be_trained_on(parts):
     model = assemble(parts).train()
     inputs = batch(parts)
