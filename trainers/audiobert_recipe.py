@@ -50,6 +50,7 @@ class AudioBertRecipe:
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
         counterfactuals (`int`): for each training row, so many further ones of the same words that hear something else
             and are asked for what is then right; see `with_counterfactuals`. Not with `hearing="text_only"`.
+        counterfactual_share (`float`): of the training rows that have them, from 0 to 1.
         clip_choices (`int`, *optional*): in training, each row hears some of so many best clips for a span, drawn by
             the seed, as many as the model hears; by default the best.
         card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
@@ -84,6 +85,7 @@ class AudioBertRecipe:
     max_length: int = 128
     max_train_rows: int | None = None
     counterfactuals: int = 0
+    counterfactual_share: float = 1.0
     clip_choices: int | None = None
     card: dict[str, Any] = field(default_factory=dict)
     language_model_settings: LanguageModelSettings = field(default_factory=LanguageModelSettings)

@@ -61,6 +61,10 @@ class AudioBertTrainerMixin(AnswerLossMixin, DataWaitMixin, ResumableMixin):
             inputs = {**inputs, "logits_at_labels_only": True}
         return super().mean_loss(model, inputs)
 
+    def row_lengths(self, dataset: Sequence[EncodedRow]) -> list[int]:
+        """Return the rows' lengths in tokens."""
+        return [len(row.input_ids) for row in dataset]
+
     def create_optimizer(self, *args, **kwargs):
         """Give the parts the learning rates of their own."""
         if self.optimizer is None:

@@ -84,6 +84,10 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
             f"clip_choices={recipe.clip_choices} are fewer than the clips that the model hears (model.num_clips); "
             f"give as many or more, or leave it out."
         )
+    if not 0 <= recipe.counterfactual_share <= 1:
+        raise AudioBertInputError(
+            f"counterfactual_share={recipe.counterfactual_share} is no share; give a number from 0 to 1."
+        )
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")
     for setting in ("span_detector", "bank"):
@@ -199,7 +203,7 @@ def _encoded(
         )
     if split != "train":
         return encoded
-    encoded = with_counterfactuals(encoded, recipe.counterfactuals, seed)
+    encoded = with_counterfactuals(encoded, recipe.counterfactuals, seed, recipe.counterfactual_share)
     return encoded if choices is None else draw_clips(encoded, model.config.num_clips, seed)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 
-__all__ = ["current_training_names", "forget_precision", "training_hints"]
+__all__ = ["current_training_names", "forget_precision", "row_order", "training_hints"]
 
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
 # What "accelerate launch" told this process, before any training began in it.
@@ -24,8 +24,9 @@ def training_hints() -> dict[str, Any]:
 def current_training_names(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return `settings` under the names of the installed transformers, and the hints of all names.
 
-    The only setting of ours that changed its name is the share of warm-up steps: `warmup_ratio` in transformers 4, a
-    `warmup_steps` below 1 in transformers 5. Either spelling works on either version. Goes when 5 is the minimum.
+    Two settings of ours changed their names: the share of warm-up steps, `warmup_ratio` in transformers 4, a
+    `warmup_steps` below 1 in transformers 5; and `group_by_length`, now a `train_sampling_strategy`. Either spelling
+    works on either version. Goes when 5 is the minimum.
 
     Raises:
         ValueError: both spellings are given.
@@ -41,7 +42,26 @@ def current_training_names(settings: dict[str, Any]) -> tuple[dict[str, Any], di
         if new in settings:
             raise ValueError(f"'training.{old}' and 'training.{new}' are the same setting; keep one.")
         settings[new] = settings.pop(old)
-    return settings, hints
+    return _current_row_order(settings, hints), hints
+
+
+def row_order(args: TrainingArguments) -> str:
+    """Return the order of training rows that was chosen, in the words of transformers 5."""
+    if getattr(args, "group_by_length", False):
+        return "group_by_length"
+    return getattr(args, "train_sampling_strategy", "random")
+
+
+def _current_row_order(settings: dict[str, Any], hints: dict[str, Any]) -> dict[str, Any]:
+    chosen = settings.get("train_sampling_strategy")
+    if "group_by_length" in hints:
+        if chosen in ("random", "group_by_length"):
+            del settings["train_sampling_strategy"]
+            settings["group_by_length"] = chosen == "group_by_length"
+    elif str(settings.get("group_by_length")).lower() in ("true", "false"):  # text, out of an argument
+        grouped = str(settings.pop("group_by_length")).lower() == "true"
+        settings["train_sampling_strategy"] = "group_by_length" if grouped else "random"
+    return settings
 
 
 def forget_precision() -> None:

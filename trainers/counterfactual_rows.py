@@ -11,7 +11,7 @@ from .collation import IGNORED, EncodedRow
 __all__ = ["draw_clips", "with_counterfactuals"]
 
 
-def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
+def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int, share: float = 1.0) -> list[EncodedRow]:
     """Return the rows, each followed by up to `count` others of the same words that hear something else.
 
     - A row that compares two sounds hears them the other way round, and is asked for the opposite (once: there is no
@@ -27,6 +27,9 @@ def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> l
         rows (`Sequence[EncodedRow]`): of the train split, from `retrieve_clips`.
         count (`int`): 0 for the rows as they are.
         seed (`int`): draws what is heard instead.
+        share (`float`, *optional*, defaults to 1.0):
+            Of the rows that have counterfactuals, drawn by the seed. The rows that have none go on telling what their
+            words alone make likely, where the bank's clips are other recordings than the answers are about.
 
     Source:
         ours; not part of arXiv 2409.08199.
@@ -39,6 +42,8 @@ def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int) -> l
     result = []
     for row in rows:
         result.append(row)
+        if share < 1 and generator.random() >= share:
+            continue
         if count and _hears(row, spans=2) and row.opposite is not None:
             result.append(_answered(row, row.clip_ids[::-1], row.similarities[::-1], [row.opposite]))
         elif _hears(row, spans=1):

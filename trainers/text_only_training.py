@@ -53,6 +53,10 @@ class TextOnlyCollator:
 class TextOnlyTrainer(AnswerLossMixin, LoraTrainer):
     """Trains a masked language model by AudioBERT's loss."""
 
+    def row_lengths(self, dataset: Sequence[EncodedRow]) -> list[int]:
+        """Return the rows' lengths in tokens."""
+        return [len(row.input_ids) for row in dataset]
+
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
         positions, labels = label_positions(inputs["labels"])
         texts = {name: tensor for name, tensor in inputs.items() if name != "labels"}

@@ -120,3 +120,15 @@ def test_it_tells_the_share_of_time_spent_waiting_for_data(model, tmp_path):
     assert trainer.data_wait_share is None
     trainer.train()
     assert 0 < trainer.data_wait_share < 1
+
+
+def test_rows_of_like_length_are_batched_together_if_asked(model, tmp_path):
+    trainer = trainer_of(model, tmp_path, hears_audio=False, per_device_train_batch_size=2)
+    chosen = "train_sampling_strategy" if hasattr(trainer.args, "train_sampling_strategy") else "group_by_length"
+    setattr(trainer.args, chosen, "group_by_length")
+    lengths = [batch["attention_mask"].sum(dim=1).tolist() for batch in trainer.get_train_dataloader()]
+    assert sorted(length for batch in lengths for length in batch) == sorted(
+        len(row.input_ids) for row in trainer.train_dataset
+    )
+    by_length = sorted(length for batch in lengths for length in batch)
+    assert sorted(sorted(batch) for batch in lengths) == [by_length[place : place + 2] for place in range(0, 8, 2)]

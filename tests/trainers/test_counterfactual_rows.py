@@ -72,6 +72,15 @@ def test_none_are_made_unless_asked_for_and_the_seed_decides_which():
     assert with_counterfactuals(rows, 1, seed=0) != with_counterfactuals(rows, 1, seed=1)
 
 
+def test_a_share_of_the_rows_have_counterfactuals():
+    rows = [comparison(HIGHER, LOWER, (clip, clip + 1)) for clip in range(400)]
+    assert with_counterfactuals(rows, 1, seed=0, share=0.0) == rows
+    some = with_counterfactuals(rows, 1, seed=0, share=0.25)
+    assert len(rows) + 60 < len(some) < len(rows) + 140
+    assert [row for row in some if answer(row) == [HIGHER]] == rows
+    assert some != with_counterfactuals(rows, 1, seed=1, share=0.25)
+
+
 def test_an_encoded_comparison_knows_its_opposite():
     sentence = "the meow makes a [MASK] sound than the buzz"
     row = {

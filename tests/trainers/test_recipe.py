@@ -6,9 +6,11 @@ import pytest
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.audiobert_recipe import AdapterSettings, AudioBertRecipe
+from audiobert.trainers.compat import row_order
 from audiobert.trainers.detector_training import DetectorRecipe
 from audiobert.trainers.learning_rates import LearningRates
 from audiobert.trainers.recipe import differing_keys, load_recipe, save_recipe, shipped_recipes
+from audiobert.trainers.training_run import training_arguments
 
 
 @dataclass
@@ -92,6 +94,12 @@ def test_a_mistake_in_a_recipe_is_named_with_its_file(tmp_path, text, reason):
     with pytest.raises(AudioBertInputError, match=reason) as caught:
         load_recipe(Example, path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["group_by_length=true", "train_sampling_strategy=group_by_length"])
+def test_rows_of_like_length_are_asked_for_in_the_words_of_either_transformers(tmp_path, spelling):
+    recipe = load_recipe(Example, write(tmp_path, "kind: example\nname: a\n"), [f"training.{spelling}"])
+    assert row_order(training_arguments(recipe, tmp_path, seed=0)) == "group_by_length"
 
 
 @pytest.mark.parametrize(

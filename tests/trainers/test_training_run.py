@@ -141,6 +141,23 @@ def test_the_order_of_rows_depends_on_seed_and_epoch_alone():
     assert len({tuple(rows) for rows in orders}) == 4
 
 
+def test_rows_of_like_length_make_up_a_batch_and_each_row_comes_once_in_an_epoch():
+    lengths = [5 + (7 * row) % 40 for row in range(203)]
+
+    def batches(epoch: int) -> list[list[int]]:
+        order = list(RowOrder(203, 0, lambda: epoch, lengths, batch_size=4))
+        return [order[start : start + 4] for start in range(0, 203, 4)]
+
+    first = batches(0)
+    assert sorted(row for batch in first for row in batch) == list(range(203))
+    assert [len(batch) for batch in first] == [*[4] * 50, 3]
+    spread = [max(lengths[row] for row in batch) - min(lengths[row] for row in batch) for batch in first]
+    assert sorted(spread)[-10] <= 4  # those of a plain shuffle spread by 24 on average
+    assert first == batches(0) != batches(1)
+    shortest = [min(lengths[row] for row in batch) for batch in first]
+    assert shortest != sorted(shortest)
+
+
 def test_a_second_interrupt_stops_at_once_and_leaves_the_last_checkpoint(parts, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_training(make_trainer(parts, tmp_path, InterruptAt(4, times=2)), tmp_path)
