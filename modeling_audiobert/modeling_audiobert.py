@@ -136,7 +136,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         audio_ids: torch.LongTensor | None = None,
         hearing: bool | None = None,
         output_hearing_off: bool = False,
-        logits_at_labels_only: bool = False,
+        asked_logits_only: bool = False,
         return_dict: bool | None = None,
         **kwargs,
     ) -> AudioBertOutput | tuple:
@@ -162,9 +162,10 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
                 in several places is so encoded once.
             hearing (`bool`, *optional*, defaults to `config.hearing`): off, every row equals the language model's.
             output_hearing_off (`bool`, *optional*, defaults to `False`): also return `hearing_off_logits`.
-            logits_at_labels_only (`bool`, *optional*, defaults to `False`):
-                Compute logits for the labels' positions alone: the same loss, sooner. All logits returned are then of
-                shape `(batch_size, most_labels_of_a_row, vocab_size)`, in the order of `label_positions(labels)`.
+            asked_logits_only (`bool`, *optional*, defaults to `False`):
+                Compute logits for the positions that have labels alone: the same loss, sooner. All logits returned are
+                then of shape `(batch_size, most_labels_of_a_row, vocab_size)`, in the order of
+                `label_positions(labels)`.
             return_dict (`bool`, *optional*, defaults to `config.return_dict`).
             **kwargs: `output_hidden_states`, `output_attentions`; passed to the language model.
 
@@ -181,7 +182,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         text_inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
         if not self._text_arguments:
             text_inputs.pop("token_type_ids", None)
-        if logits_at_labels_only:
+        if asked_logits_only:  # named without "label", or the Trainer would wait for it as one of the labels
             text_inputs["head_positions"], labels = label_positions(labels)
         hearing_off = heard = None
         if self.config.hearing if hearing is None else hearing:

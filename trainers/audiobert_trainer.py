@@ -58,7 +58,7 @@ class AudioBertTrainerMixin(AnswerLossMixin, DataWaitMixin, ResumableMixin):
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
         if model.training:  # an evaluation wants the predictions of all positions
-            inputs = {**inputs, "logits_at_labels_only": True}
+            inputs = {**inputs, "asked_logits_only": True}
         return super().mean_loss(model, inputs)
 
     def row_lengths(self, dataset: Sequence[EncodedRow]) -> list[int]:

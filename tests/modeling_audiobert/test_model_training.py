@@ -45,7 +45,7 @@ def test_logits_at_the_labels_only_are_those_of_all_positions_and_train_alike(pa
     found = {}
     for only in (False, True):
         model.zero_grad()
-        found[only] = model(**inputs, labels=labels, span_positions=SPANS, logits_at_labels_only=only)
+        found[only] = model(**inputs, labels=labels, span_positions=SPANS, asked_logits_only=only)
         found[only].loss.backward()
         found[only]["gradients"] = {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
     everywhere, there = found[False], found[True]
