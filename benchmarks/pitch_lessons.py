@@ -2,8 +2,8 @@
 
 The published pitch comparisons were measured on other recordings than a bank holds. So what a bank's clips sound like
 agrees with the answer in little more than half of the training rows, too little to learn from that pitch is heard. The
-lessons are sentences about pairs of names out of the training rows; their answer is the order of the measured pitch of
-the clips that the model will retrieve for these names.
+lessons are sentences of the training rows in which other things of the training rows are compared, those that name a
+label of the bank; their answer is the order of the measured pitch of the clips that the model will retrieve for them.
 
 Example:
     python benchmarks/pitch_lessons.py auditorybench bank clap clips/manifest.csv --num-clips 5 --rows 6000 --out data
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import torch
+from bank_reach import named_label, words
 
 from audiobert import AudioBank
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
@@ -26,47 +27,68 @@ from audiobert.trainers.bank_search import load_query_encoder
 from audiobert.trainers.clip_sources import read_clips
 
 
-TEMPLATES = (
-    "The sound of {a} has a [MASK] pitch than the sound of {b}.",
-    "{a} sounds [MASK] than {b}.",
-    "Of the two, {a} is [MASK] in pitch than {b}.",
-    "Next to {b}, the pitch of {a} is [MASK].",
-)
 PITCH = "sound_pitch_comparison"
 LEAST_OCTAVES = 0.15
 
 
-def names_of_train_rows(data_dir: Path, count: int, draw: random.Random) -> list[str]:
-    """Return what spans of the clean train split name, lower case, each once."""
+def comparisons(data_dir: Path) -> list[dict]:
+    """Return the rows of the clean train split whose two spans are in their sentence, and do not overlap."""
     rows = load_auditorybench(PITCH, "train", data_dir, clean_train=True)
-    spans = [span["text"].lower() for row in rows for span in row["spans"] if span["start"] >= 0]
-    names = sorted({span.removeprefix("sound of ") for span in spans})
-    return draw.sample(names, min(count, len(names)))
+    return [row for row in rows if len(row["spans"]) == 2 and _apart(*row["spans"])]
 
 
-def retrieved_pitches(names: list[str], bank: AudioBank, clap: str, manifest: str, num_clips: int) -> list[float]:
-    """Return for each name the mean log2 Hz of the clips that are retrieved for it; NaN where none is known."""
-    known = {clip.id: clip.average_pitch_hz for clip in read_clips(manifest).clips}
+def _apart(first: dict, second: dict) -> bool:
+    first, second = sorted((first, second), key=lambda span: span["start"])
+    return first["start"] >= 0 and first["end"] <= second["start"]
+
+
+def known_spans(rows: list[dict], labels: dict[tuple[str, ...], str]) -> list[str]:
+    """Return the span texts that name a label of the bank, lower case, each once."""
+    texts = sorted({span["text"].lower() for row in rows for span in row["spans"]})
+    return [text for text in texts if named_label(text, labels) is not None]
+
+
+def retrieved_pitches(texts: list[str], bank: AudioBank, clap: str, clips: list, num_clips: int) -> list[float]:
+    """Return for each span text the mean log2 Hz of the clips that are retrieved for it; NaN where none is known."""
+    known = {clip.id: clip.average_pitch_hz for clip in clips}
     hertz = torch.tensor([known.get(name) or math.nan for name in bank.descriptions.select(["id"])["id"].to_pylist()])
     encode = load_query_encoder(bank, bank, clap)
     pitches = []
-    for start in range(0, len(names), 256):
-        queries = encode([f"{name} sound" for name in names[start : start + 256]])
+    for start in range(0, len(texts), 256):
+        queries = encode([f"{text} sound" for text in texts[start : start + 256]])
         pitches += hertz[bank.search(queries, num_clips).clip_ids].log2().nanmean(dim=1).tolist()
     return pitches
 
 
-def lessons(names: list[str], pitches: list[float], count: int, draw: random.Random) -> list[tuple[str, ...]]:
+def with_spans(row: dict, texts: tuple[str, str]) -> str:
+    """Return a row's sentence with other span texts in place of its two."""
+    sentence = row["sentence"]
+    for span, text in sorted(zip(row["spans"], texts, strict=True), key=lambda pair: -pair[0]["start"]):
+        sentence = sentence[: span["start"]] + text + sentence[span["end"] :]
+    return sentence
+
+
+def lessons(
+    rows: list[dict], texts: list[str], pitches: list[float], count: int, draw: random.Random
+) -> list[tuple[str, ...]]:
     """Return rows of the published columns: sentence, answer, span1, span2."""
-    measured = [(name, pitch) for name, pitch in zip(names, pitches, strict=True) if not math.isnan(pitch)]
-    rows = []
-    while len(rows) < count:
-        (a, high), (b, low) = draw.sample(measured, 2)
+    # One pool for "sound of a violin" and one for "a violin", so that a sentence keeps its grammar.
+    pools = {True: [], False: []}
+    for text, pitch in zip(texts, pitches, strict=True):
+        if not math.isnan(pitch):
+            pools[_is_sound_of(text)].append((text, pitch))
+    made = []
+    while len(made) < count:
+        row = draw.choice(rows)
+        (a, high), (b, low) = (draw.choice(pools[_is_sound_of(span["text"].lower())]) for span in row["spans"])
         if abs(high - low) < LEAST_OCTAVES or a in b or b in a:
             continue
-        sentence = draw.choice(TEMPLATES).format(a=a, b=b)
-        rows.append((sentence, "higher" if high > low else "lower", a, b))
-    return rows
+        made.append((with_spans(row, (a, b)), "higher" if high > low else "lower", a, b))
+    return made
+
+
+def _is_sound_of(text: str) -> bool:
+    return text.startswith(("sound of ", "sounds of "))
 
 
 def main() -> None:
@@ -76,15 +98,16 @@ def main() -> None:
     parser.add_argument("clap", help="the CLAP that the bank was built with")
     parser.add_argument("manifest", help="of the bank's clips, with their average_pitch_hz")
     parser.add_argument("--num-clips", type=int, default=1, help="clips retrieved for a name, as in training")
-    parser.add_argument("--names", type=int, default=4000, help="different names")
     parser.add_argument("--rows", type=int, default=6000, help="lessons")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
     args = parser.parse_args()
     draw = random.Random(args.seed)
-    names = names_of_train_rows(args.data_dir, args.names, draw)
-    pitches = retrieved_pitches(names, AudioBank.load(args.bank), args.clap, args.manifest, args.num_clips)
-    rows = lessons(names, pitches, args.rows, draw)
+    bank, clips = AudioBank.load(args.bank), list(read_clips(args.manifest).clips)
+    published = comparisons(args.data_dir)
+    texts = known_spans(published, {words(clip.label): clip.label for clip in clips if clip.label})
+    pitches = retrieved_pitches(texts, bank, args.clap, clips, args.num_clips)
+    rows = lessons(published, texts, pitches, args.rows, draw)
     for part in ("published", "animal_train"):
         shutil.copytree(args.data_dir / part, args.out / part)
     # The published pitch train split is the first release's too; it is read from either folder.
@@ -96,7 +119,7 @@ def main() -> None:
         for row in rows:
             named = dict(zip(("sentence", "answer", "span1", "span2"), row, strict=True))
             writer.writerow([named[column] for column in columns])
-    sys.stdout.write(f"{len(rows)} lessons about {len(names)} names in {train}\n")
+    sys.stdout.write(f"{len(rows)} lessons about {len(texts)} sounds in {train}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""Lessons about pitch: sentences of the training rows, about other things of them."""
+
+import math
+import random
+
+from bank_reach import words
+from pitch_lessons import known_spans, lessons
+
+
+def row(sentence: str, *texts: str) -> dict:
+    spans = [{"text": text, "start": sentence.index(text), "end": sentence.index(text) + len(text)} for text in texts]
+    return {"sentence": sentence, "spans": spans}
+
+
+ROWS = [
+    row("The sound of a kazoo is [MASK] in pitch than the sound of a gong.", "sound of a kazoo", "sound of a gong"),
+    row("Compared with a creaking gate, a Whistle sounds [MASK].", "a Whistle", "a creaking gate"),
+]
+TEXTS = ["a bell", "a drum", "sound of a bell", "sound of a drum", "sound of a harp"]
+PITCHES = [10.0, 7.0, 10.0, 7.0, math.nan]  # log2 Hz
+
+
+def test_a_lesson_is_answered_by_the_clips_and_keeps_the_sentences_form():
+    made = lessons(ROWS, TEXTS, PITCHES, 200, random.Random(0))
+    assert len(made) == 200
+    found = {(sentence, answer) for sentence, answer, *_ in made}
+    assert found == {
+        ("The sound of a bell is [MASK] in pitch than the sound of a drum.", "higher"),
+        ("The sound of a drum is [MASK] in pitch than the sound of a bell.", "lower"),
+        ("Compared with a drum, a bell sounds [MASK].", "higher"),
+        ("Compared with a bell, a drum sounds [MASK].", "lower"),
+    }
+    assert all(first in sentence and second in sentence for sentence, _, first, second in made)
+
+
+def test_only_what_names_a_label_of_the_bank_is_compared():
+    labels = {words(label): label for label in ("gong", "whistle", "steam train")}
+    assert known_spans(ROWS, labels) == ["a whistle", "sound of a gong"]
