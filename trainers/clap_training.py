@@ -114,6 +114,9 @@ def _load_or_make(recipe: ClapRecipe):
             scale.data.fill_(-torch.log(torch.tensor(temperature)))
         scale.requires_grad_(recipe.learn_temperature)
     _freeze_text_layers(clap, 0 if recipe.text_learning_rate == 0 else recipe.trained_text_layers)
+    if recipe.locked_text:
+        clap.text_model.requires_grad_(False)
+        clap.text_projection.requires_grad_(False)
     return clap, tokenizer, feature_extractor
 
 

@@ -183,6 +183,15 @@ def test_the_last_layers_of_the_text_tower_can_be_trained_alone(parts, manifest,
         train_clap(make_recipe(parts, manifest, tmp_path / "other", trained_text_layers=9))
 
 
+def test_a_locked_text_side_stays_as_it_is(parts, manifest, tmp_path):
+    before = ClapModel.from_pretrained(parts.clap).state_dict()
+    settings = {"clap": str(parts.clap), "locked_text": True, "training": {"num_train_epochs": 1.0}}
+    train_clap(make_recipe(parts, manifest, tmp_path / "run", **settings))
+    after = ClapModel.from_pretrained(tmp_path / "run").state_dict()
+    moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"audio_model", "audio_projection", "logit_scale_a", "logit_scale_t"}
+
+
 def test_clips_without_captions_and_a_missing_manifest_are_refused(parts, tmp_path):
     manifest = write_clips(tmp_path / "clips", per_label=1)
     rows = [{"id": "a", "path": "hum/0.wav", "caption": "a hum"}, {"id": "b", "path": "rain/0.wav"}]
