@@ -28,8 +28,6 @@ class ClapRecipe(ClipRecipe):
             from what is heard by its caption ("mooing" of "a cow mooing"); null for the captions alone.
         text_learning_rate (`float`, *optional*): of the text tower's language model, where it should differ from
             `training.learning_rate`; 0 freezes it.
-        trained_text_layers (`int`, *optional*): train only so many of the text tower's layers, the last ones, and not
-            its embeddings: a step of a small CLAP then takes a third less time. By default all.
         locked_text (`bool`): train the audio tower alone, towards the texts as an untrained projection has them
             (arXiv 2111.07991 does so with pictures). Few clips teach a text side to tell their own captions apart, and
             to forget which words mean alike; for banks whose keys are captions, that is what counts.
@@ -48,7 +46,6 @@ class ClapRecipe(ClipRecipe):
     same_label_negatives: bool | None = None
     query_template: str | None = "{span} sound"
     text_learning_rate: float | None = None
-    trained_text_layers: int | None = None
     locked_text: bool = False
     training: dict[str, Any] = field(
         default_factory=lambda: {

@@ -113,26 +113,14 @@ def _load_or_make(recipe: ClapRecipe):
         if temperature is not None:
             scale.data.fill_(-torch.log(torch.tensor(temperature)))
         scale.requires_grad_(recipe.learn_temperature)
-    _freeze_text_layers(clap, 0 if recipe.text_learning_rate == 0 else recipe.trained_text_layers)
+    if recipe.text_learning_rate == 0:
+        clap.text_model.requires_grad_(False)
+        # The pooler is no part of the language model that the tower starts from.
+        clap.text_model.pooler.requires_grad_(True)
     if recipe.locked_text:
         clap.text_model.requires_grad_(False)
         clap.text_projection.requires_grad_(False)
     return clap, tokenizer, feature_extractor
-
-
-def _freeze_text_layers(clap: ClapModel, trained: int | None) -> None:
-    if trained is None:
-        return
-    layers = clap.text_model.encoder.layer
-    if not 0 <= trained <= len(layers):
-        raise AudioBertInputError(
-            f"trained_text_layers={trained}, but CLAP's text tower has {len(layers)} layers; give a number from 0 to "
-            f"that, or leave it out."
-        )
-    clap.text_model.requires_grad_(False)
-    # The pooler is no part of the language model that the tower starts from.
-    for module in [*layers[len(layers) - trained :], clap.text_model.pooler]:
-        module.requires_grad_(True)
 
 
 def _require_clips(run: ClipRun) -> None:

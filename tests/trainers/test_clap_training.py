@@ -168,21 +168,6 @@ def test_training_goes_on_from_a_clap_and_a_frozen_text_tower_and_temperature_do
     assert trainable - fixed - moved == statistics
 
 
-def test_the_last_layers_of_the_text_tower_can_be_trained_alone(parts, manifest, tmp_path):
-    before = AutoModel.from_pretrained(parts.language_model).state_dict()
-    training = {"num_train_epochs": 1.0}
-    train_clap(make_recipe(parts, manifest, tmp_path / "run", trained_text_layers=1, training=training))
-    after = ClapModel.from_pretrained(tmp_path / "run").text_model.state_dict()
-    # The table of positions starts with a row that BERT's has not.
-    alike = [name for name in before if name in after and before[name].shape == after[name].shape]
-    moved = {".".join(name.split(".")[:3]) for name in alike if not torch.equal(before[name], after[name])}
-    assert any(name.startswith("embeddings.word_embeddings") for name in alike)
-    assert any(name.startswith("encoder.layer.0.") for name in alike)
-    assert moved == {"encoder.layer.1", "pooler.dense.weight", "pooler.dense.bias"}
-    with pytest.raises(AudioBertInputError, match="trained_text_layers=9, but CLAP's text tower has 2 layers"):
-        train_clap(make_recipe(parts, manifest, tmp_path / "other", trained_text_layers=9))
-
-
 def test_a_locked_text_side_stays_as_it_is(parts, manifest, tmp_path):
     before = ClapModel.from_pretrained(parts.clap).state_dict()
     settings = {"clap": str(parts.clap), "locked_text": True, "training": {"num_train_epochs": 1.0}}
