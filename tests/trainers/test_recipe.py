@@ -178,6 +178,13 @@ def test_the_papers_recipes_say_what_the_paper_says(name, language_model, change
     assert training.get("warmup_ratio", training.get("warmup_steps")) == 0.1
 
 
+def test_the_recipe_of_the_run_on_two_cores_serves_hearing_and_text_alone():
+    recipe = load_recipe(AudioBertRecipe, "cpu_hearing", ["hearing=text_only"])
+    assert (recipe.seeds, recipe.clean_train, recipe.train_audio_encoder) == ([0, 1, 2], True, False)
+    assert (recipe.counterfactuals, recipe.counterfactual_share, recipe.model) == (1, 0.3, {"num_clips": 5})
+    assert row_order(training_arguments(recipe, Path("unused"), seed=0)) == "group_by_length"
+
+
 def test_the_text_only_ablation_differs_in_hearing_alone():
     full, deaf = load_recipe(AudioBertRecipe, "paper_base"), load_recipe(AudioBertRecipe, "paper_base_text_only")
     # A span detector it has none, and everything else that it does not use has the default.
