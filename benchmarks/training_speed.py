@@ -33,7 +33,7 @@ def frozen_pass(settings: Settings) -> dict:
     rows = encoded_rows(made, 8 if settings.size == "full" else 32, 2)
     collator = AudioBertCollator(model.retriever.tokenizer)
     loss = {
-        "AudioBERT": lambda: model(**collator(rows)).loss,
+        "AudioBERT": lambda: model(**collator(rows), asked_logits_only=True).loss,
         "released procedure": lambda: released.training_loss(collator(rows), encoder_trained=False),
     }
     difference = _difference_of_losses(loss, model)
@@ -72,7 +72,7 @@ def encoder_training(settings: Settings) -> dict:
         for distinct in (4, 2) if full else (64, round(repeated["distinct_in_64"]), 16):
             rows = encoded_rows(made, count, 2, distinct)
             loss = {
-                "AudioBERT": lambda rows=rows: model(**collator(rows)).loss,
+                "AudioBERT": lambda rows=rows: model(**collator(rows), asked_logits_only=True).loss,
                 "released procedure": lambda rows=rows: released.training_loss(plain(rows), encoder_trained=True),
             }
             entry = found["by_distinct_clips"][distinct] = {"difference_of_losses": _difference_of_losses(loss, model)}
@@ -154,7 +154,7 @@ def _with_encoding(step: dict[str, float], clip_ms: float, clips: int, epochs: i
 def _waiting(collator: AudioBertCollator, rows: list[EncodedRow], model, rounds: int) -> float:
     """Return the share of a step spent on making its batch, without a worker that makes it beforehand."""
     making, all_of_it = [], []
-    step = _steps({"step": lambda: model(**batch).loss}, model)["step"]
+    step = _steps({"step": lambda: model(**batch, asked_logits_only=True).loss}, model)["step"]
     for _ in range(max(1, rounds)):
         started = time.perf_counter()
         batch = collator(rows)
