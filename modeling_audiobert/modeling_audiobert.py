@@ -190,7 +190,9 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
                 hearing_off, span_positions = self._plain_pass_with_spans(text_inputs)
             heard = self._hear(inputs, span_positions, (audio_values, audio_ids), (clip_ids, similarities))
         if hearing_off is None and _needs_plain_pass(heard, output_hearing_off):
-            hearing_off = self._plain_pass(text_inputs)
+            # In use, all rows: the last bits of a row depend on how many others there are. Training may differ.
+            quiet_alone = self.training and heard is not None and not output_hearing_off
+            hearing_off = self._plain_pass(_select_rows(text_inputs, ~heard.rows) if quiet_alone else text_inputs)
         hearing_on = self._hearing_pass(text_inputs, heard)
         merged = _merge_rows(hearing_off, hearing_on, heard)
         output = AudioBertOutput(
@@ -298,10 +300,14 @@ def _merge_rows(hearing_off: dict | None, hearing_on: dict | None, heard: Heard 
         return hearing_off
     if hearing_off is None or bool(heard.rows.all()):
         return hearing_on
-    where = heard.rows.nonzero(as_tuple=True)[0]
+    where, quiet = (rows.nonzero(as_tuple=True)[0] for rows in (heard.rows, ~heard.rows))
 
     def merge(off, on):
-        return tuple(map(merge, off, on)) if isinstance(off, tuple) else off.index_copy(0, where, on.to(off.dtype))
+        if isinstance(off, tuple):
+            return tuple(map(merge, off, on))
+        if len(off) < len(heard.rows):
+            off = off.new_zeros(len(heard.rows), *off.shape[1:]).index_copy(0, quiet, off)
+        return off.index_copy(0, where, on.to(off.dtype))
 
     return {name: merge(hearing_off[name], hearing_on[name]) for name in hearing_on}
 

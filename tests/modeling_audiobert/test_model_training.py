@@ -59,6 +59,22 @@ def test_logits_at_the_labels_only_are_those_of_all_positions_and_train_alike(pa
         torch.testing.assert_close(there["gradients"][name], gradient, atol=1e-5 * max(scale, 1.0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("language_model", LANGUAGE_MODELS)
+def test_in_training_each_row_goes_through_the_language_model_once(parts, language_model):
+    model = without_dropout(assemble(parts, language_model))
+    inputs = batch(parts, language_model)
+    seen = []
+    model.get_input_embeddings().register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    outputs = {}
+    for training in (False, True):
+        seen.clear()
+        outputs[training] = model.train(training)(**inputs, span_positions=SPANS, output_hidden_states=True)
+        assert sorted(seen) == ([1, 2] if training else [2, 3])  # row 1 hears nothing
+    torch.testing.assert_close(outputs[True].logits, outputs[False].logits, atol=1e-5, rtol=1e-4)
+    for in_training, in_use in zip(outputs[True].hidden_states, outputs[False].hidden_states, strict=True):
+        torch.testing.assert_close(in_training, in_use, atol=1e-5, rtol=1e-4)
+
+
 def test_a_batch_in_which_nothing_is_heard_can_be_trained_on(parts):
     model = assemble(parts).train()
     inputs = batch(parts)
