@@ -71,20 +71,27 @@ def with_spans(row: dict, texts: tuple[str, str]) -> str:
 def lessons(
     rows: list[dict], texts: list[str], pitches: list[float], count: int, draw: random.Random
 ) -> list[tuple[str, ...]]:
-    """Return rows of the published columns: sentence, answer, span1, span2."""
-    # One pool for "sound of a violin" and one for "a violin", so that a sentence keeps its grammar.
+    """Return rows of the published columns: sentence, answer, span1, span2.
+
+    "sound of a violin" takes the place of another "sound of …" only; articles are not minded.
+    """
     pools = {True: [], False: []}
     for text, pitch in zip(texts, pitches, strict=True):
         if not math.isnan(pitch):
             pools[_is_sound_of(text)].append((text, pitch))
     made = []
-    while len(made) < count:
+    for _ in range(100 * count):
         row = draw.choice(rows)
-        (a, high), (b, low) = (draw.choice(pools[_is_sound_of(span["text"].lower())]) for span in row["spans"])
+        found = [pools[_is_sound_of(span["text"].lower())] for span in row["spans"]]
+        if not all(found):
+            continue
+        (a, high), (b, low) = map(draw.choice, found)
         if abs(high - low) < LEAST_OCTAVES or a in b or b in a:
             continue
         made.append((with_spans(row, (a, b)), "higher" if high > low else "lower", a, b))
-    return made
+        if len(made) == count:
+            return made
+    sys.exit(f"of {sum(map(len, pools.values()))} sounds of known pitch too few lie {LEAST_OCTAVES} octaves apart")
 
 
 def _is_sound_of(text: str) -> bool:

@@ -19,7 +19,8 @@ from .assembly import AudioBertParts, load_parts
 from .audio_bank import AudioBank
 from .compat import accepted_arguments, declare_tied_weights
 from .configuration_audiobert import AudioBertConfig
-from .head_positions import label_positions
+from .errors import AudioBertInputError
+from .head_positions import label_positions, prepare_head
 from .hearing import Heard, HearingMixin
 from .injection import Injection, injecting, prepare_for_injection, start_projection
 from .pretrained_audiobert import AudioBertPreTrainedModel
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .bank_storage import read_bank  # noqa: F401
     from .checkpoint_loading import load_part  # noqa: F401
     from .configuration_trunk_detector import TrunkDetectorConfig  # noqa: F401
-    from .errors import AudioBertInputError  # noqa: F401
     from .exact_search import nearest_keys  # noqa: F401
     from .faiss_index import FaissIndex  # noqa: F401
     from .fingerprint import audio_encoder_fingerprint  # noqa: F401
@@ -59,7 +59,9 @@ class AudioBertOutput(ModelOutput):
 
     Args:
         loss (`torch.FloatTensor` of shape `(1,)`, *optional*): masked-LM loss, if labels came.
-        logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, vocab_size)`).
+        logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, vocab_size)`):
+            With `asked_logits_only`, these and `hearing_off_logits` are of shape `(batch_size, most_labels_of_a_row,
+            vocab_size)`.
         hidden_states, attentions (tuples of `torch.FloatTensor`, *optional*): of the language model, if asked for.
         span_positions (`torch.LongTensor` of shape `(batch_size, num_spans, 2)`):
             Token ranges of the spans that were heard, -1 for none.
@@ -85,7 +87,8 @@ class AudioBertOutput(ModelOutput):
 class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
     """A masked language model that hears: spans are detected, clips retrieved, and their embeddings injected.
 
-    Rows without a span give the logits of the unmodified language model, bit for bit, whatever stands beside them.
+    In evaluation mode, rows without a span give the logits of the unmodified language model, bit for bit, whatever
+    stands beside them.
     Only the adapter, the audio encoder and the projection are trainable.
 
     Args:
@@ -116,6 +119,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             config.lora_target_modules = attention_projections(self.language_model)
         inject_adapter(self.language_model, config)
         prepare_for_injection(self.language_model.get_input_embeddings())
+        prepare_head(self.language_model)
         declare_tied_weights(self, "language_model")
         self.retriever = retriever
         self._text_arguments = accepted_arguments(self.language_model, "token_type_ids")
@@ -164,8 +168,8 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             output_hearing_off (`bool`, *optional*, defaults to `False`): also return `hearing_off_logits`.
             asked_logits_only (`bool`, *optional*, defaults to `False`):
                 Compute logits for the positions that have labels alone: the same loss, sooner. All logits returned are
-                then of shape `(batch_size, most_labels_of_a_row, vocab_size)`, in the order of
-                `label_positions(labels)`.
+                then of shape `(batch_size, most_labels_of_a_row, vocab_size)`, a row's labels in their order;
+                hidden states stay as they are.
             return_dict (`bool`, *optional*, defaults to `config.return_dict`).
             **kwargs: `output_hidden_states`, `output_attentions`; passed to the language model.
 
@@ -173,7 +177,8 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
             `AudioBertOutput`, or a tuple of its fields that are not None.
 
         Raises:
-            AudioBertInputError: inputs do not fit each other or the sequence, or the bank was made by other encoders.
+            AudioBertInputError: inputs do not fit each other or the sequence, labels are asked for and not given, or
+                the bank was made by other encoders.
 
         Source:
             arXiv 2409.08199, section II-B and figure 2.
@@ -182,6 +187,11 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         text_inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
         if not self._text_arguments:
             text_inputs.pop("token_type_ids", None)
+        if asked_logits_only and labels is None:
+            raise AudioBertInputError(
+                "asked_logits_only=True asks for logits at the labels, but no labels were given. Pass labels, or "
+                "leave asked_logits_only out."
+            )
         if asked_logits_only:  # named without "label", or the Trainer would wait for it as one of the labels
             text_inputs["head_positions"], labels = label_positions(labels)
         hearing_off = heard = None
@@ -190,7 +200,7 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
                 hearing_off, span_positions = self._plain_pass_with_spans(text_inputs)
             heard = self._hear(inputs, span_positions, (audio_values, audio_ids), (clip_ids, similarities))
         if hearing_off is None and _needs_plain_pass(heard, output_hearing_off):
-            # In use, all rows: the last bits of a row depend on how many others there are. Training may differ.
+            # In use, all rows: the last bits of one depend on how many others there are. Training may differ.
             quiet_alone = self.training and heard is not None and not output_hearing_off
             hearing_off = self._plain_pass(_select_rows(text_inputs, ~heard.rows) if quiet_alone else text_inputs)
         hearing_on = self._hearing_pass(text_inputs, heard)

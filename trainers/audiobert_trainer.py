@@ -57,7 +57,8 @@ class AudioBertTrainerMixin(AnswerLossMixin, DataWaitMixin, ResumableMixin):
         super().__init__(model=model, args=args, train_dataset=train_dataset, **{**defaults, **trainer_kwargs})
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
-        if model.training:  # an evaluation wants the predictions of all positions
+        # An evaluation wants the predictions of all positions; replicas would return logits of different widths.
+        if model.training and not isinstance(model, torch.nn.DataParallel):
             inputs = {**inputs, "asked_logits_only": True}
         return super().mean_loss(model, inputs)
 

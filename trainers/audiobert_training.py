@@ -75,6 +75,10 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
         raise AudioBertInputError(f"hearing={recipe.hearing} is not known; give on or {TEXT_ONLY}.")
     if recipe.trainer not in ("standard", "gaudi"):
         raise AudioBertInputError(f"trainer={recipe.trainer} is not known; give standard or gaudi.")
+    if not 0 <= recipe.counterfactual_share <= 1:
+        raise AudioBertInputError(
+            f"counterfactual_share={recipe.counterfactual_share} is no share; give a number from 0 to 1."
+        )
     if recipe.hearing == TEXT_ONLY:
         if recipe.trainer != "standard":
             raise AudioBertInputError(f"hearing={TEXT_ONLY} trains with trainer=standard; leave trainer out.")
@@ -83,10 +87,6 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
         raise AudioBertInputError(
             f"clip_choices={recipe.clip_choices} are fewer than the clips that the model hears (model.num_clips); "
             f"give as many or more, or leave it out."
-        )
-    if not 0 <= recipe.counterfactual_share <= 1:
-        raise AudioBertInputError(
-            f"counterfactual_share={recipe.counterfactual_share} is no share; give a number from 0 to 1."
         )
     if recipe.train_audio_encoder:
         require_folder(recipe.audio_dir, "audio_dir", "the bank's clips")

@@ -28,9 +28,10 @@ class ClapRecipe(ClipRecipe):
             from what is heard by its caption ("mooing" of "a cow mooing"); null for the captions alone.
         text_learning_rate (`float`, *optional*): of the text tower's language model, where it should differ from
             `training.learning_rate`; 0 freezes it.
-        locked_text (`bool`): train the audio tower alone, towards the texts as an untrained projection has them
-            (arXiv 2111.07991 does so with pictures). Few clips teach a text side to tell their own captions apart, and
-            to forget which words mean alike; for banks whose keys are captions, that is what counts.
+        locked_text (`bool`): leave the text side as it is, with its projection, and train what meets it: audio tower,
+            audio projection and temperatures (arXiv 2111.07991 does so with pictures). Few clips teach a text side to
+            tell their own captions apart, and to forget which words mean alike; where a bank's keys are captions, that
+            is what counts. Not with `text_learning_rate` above 0.
     """
 
     kind: ClassVar[str] = "clap"

@@ -58,6 +58,8 @@ class ClapTrainer(ResumableTrainer):
         if model.training:
             features = augment(features, self.recipe.masking)
             _fix_batch_statistics(self.model)
+            if self.recipe.locked_text:
+                self.model.text_model.eval()  # dropout would blur what the sounds are to meet
         # By the model as it was handed over, which data-parallel training has wrapped.
         output = model(
             input_ids=inputs["input_ids"],

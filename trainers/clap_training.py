@@ -41,6 +41,11 @@ def train_clap(recipe: ClapRecipe) -> list[dict[str, Any]]:
         AudioBertInputError: the clips or a checkpoint cannot be used, or an output folder holds another run.
         KeyboardInterrupt: Ctrl-C, after a checkpoint was saved.
     """
+    if recipe.locked_text and recipe.text_learning_rate:
+        raise AudioBertInputError(
+            f"locked_text leaves the text side as it is, but text_learning_rate={recipe.text_learning_rate} trains "
+            f"it; give one of them (text_learning_rate=0)."
+        )
     source = recipe_clips(recipe, "captioned")
     _require_captions(source)
     return run_seeds(recipe, lambda seed, folder: _train_one(ClipRun(recipe, seed, folder, source)))

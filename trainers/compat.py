@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 
-__all__ = ["current_training_names", "forget_precision", "row_order", "training_hints"]
+__all__ = ["chosen_row_order", "current_training_names", "forget_precision", "training_hints"]
 
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
 # What "accelerate launch" told this process, before any training began in it.
@@ -45,14 +45,18 @@ def current_training_names(settings: dict[str, Any]) -> tuple[dict[str, Any], di
     return _current_row_order(settings, hints), hints
 
 
-def row_order(args: TrainingArguments) -> str:
-    """Return the order of training rows that was chosen, in the words of transformers 5."""
+def chosen_row_order(args: TrainingArguments) -> str:
+    """Return the order of training rows that was chosen, in transformers 5's words. Goes when 5 is the minimum."""
     if getattr(args, "group_by_length", False):
         return "group_by_length"
     return getattr(args, "train_sampling_strategy", "random")
 
 
 def _current_row_order(settings: dict[str, Any], hints: dict[str, Any]) -> dict[str, Any]:
+    if "train_sampling_strategy" in settings and "group_by_length" in settings:
+        raise ValueError(
+            "'training.group_by_length' and 'training.train_sampling_strategy' are the same setting; keep one."
+        )
     chosen = settings.get("train_sampling_strategy")
     if "group_by_length" in hints:
         if chosen in ("random", "group_by_length"):

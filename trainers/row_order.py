@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-from .compat import row_order
+from .compat import chosen_row_order
 
 
 __all__ = ["RowOrder", "RowOrderMixin"]
@@ -49,13 +49,13 @@ class RowOrder(Sampler[int]):
         yield from (order if self.lengths is None else self._alike(order, generator)).tolist()
 
     def _alike(self, order: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        pool = self.batch_size * _POOL_OF_BATCHES
-        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
-        order = np.concatenate([rows[self.lengths[rows].argsort(kind="stable")] for rows in pools])
-        # The last batch may be a smaller one, and a sampler's batches are cut where it stands.
         whole = len(order) // self.batch_size * self.batch_size
-        batches = order[:whole].reshape(-1, self.batch_size)
-        return np.concatenate([generator.permutation(batches).flatten(), order[whole:]])
+        rest = order[whole:]  # taken before sorting, or the longest rows would always be the ones left over
+        pool = self.batch_size * _POOL_OF_BATCHES
+        pools = [order[start : min(start + pool, whole)] for start in range(0, whole, pool)]
+        alike = [rows[self.lengths[rows].argsort(kind="stable")] for rows in pools]
+        batches = np.concatenate([*alike, order[:0]]).reshape(-1, self.batch_size)
+        return np.concatenate([generator.permutation(batches).flatten(), rest])
 
 
 class RowOrderMixin:
@@ -72,7 +72,7 @@ class RowOrderMixin:
 
     def _get_train_sampler(self, train_dataset=None):
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        chosen = row_order(self.args)
+        chosen = chosen_row_order(self.args)
         lengths = self.row_lengths(dataset) if chosen == "group_by_length" else None
         if not hasattr(dataset, "__len__") or (chosen != "random" and lengths is None):
             return super()._get_train_sampler(train_dataset)

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 from audiobert.modeling_audiobert.adapter import attention_projections, inject_adapter, is_adapter_weight
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
-from audiobert.modeling_audiobert.head_positions import head_at, label_positions
+from audiobert.modeling_audiobert.head_positions import head_at, label_positions, prepare_head
 
 from .answer_loss import IGNORED, AnswerLossMixin
 from .collation import EncodedRow, encode_rows
@@ -58,9 +59,13 @@ class TextOnlyTrainer(AnswerLossMixin, LoraTrainer):
         return [len(row.input_ids) for row in dataset]
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
-        positions, labels = label_positions(inputs["labels"])
+        labels, reading = inputs["labels"], nullcontext()
+        # As AudioBERT's trainer: an evaluation, and replicas side by side, want all positions.
+        if model.training and not isinstance(model, torch.nn.DataParallel):
+            positions, labels = label_positions(labels)
+            reading = head_at(self.accelerator.unwrap_model(model), positions)
         texts = {name: tensor for name, tensor in inputs.items() if name != "labels"}
-        with head_at(self.accelerator.unwrap_model(model), positions):
+        with reading:
             logits = model(**texts).logits
         wanted = labels != IGNORED
         loss = torch.nn.functional.cross_entropy(logits[wanted].float(), labels[wanted], reduction="sum")
@@ -140,6 +145,7 @@ def _put_adapter_in(model: PreTrainedModel, recipe: "AudioBertRecipe") -> None:
         lora_target_modules=targets,
     )
     inject_adapter(model, shape)
+    prepare_head(model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter_weight(name))
 

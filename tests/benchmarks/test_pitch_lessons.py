@@ -3,6 +3,7 @@
 import math
 import random
 
+import pytest
 from bank_reach import words
 from pitch_lessons import known_spans, lessons
 
@@ -31,6 +32,12 @@ def test_a_lesson_is_answered_by_the_clips_and_keeps_the_sentences_form():
         ("Compared with a bell, a drum sounds [MASK].", "lower"),
     }
     assert all(first in sentence and second in sentence for sentence, _, first, second in made)
+
+
+@pytest.mark.parametrize("pitches", [[10.0, 10.0, 10.0, 10.0, 10.0], [math.nan] * 5], ids=["alike", "unknown"])
+def test_a_bank_that_cannot_tell_two_sounds_apart_ends_with_a_message(pitches):
+    with pytest.raises(SystemExit, match=r"of \d sounds of known pitch too few lie 0.15 octaves apart"):
+        lessons(ROWS, TEXTS, pitches, 3, random.Random(0))
 
 
 def test_only_what_names_a_label_of_the_bank_is_compared():

@@ -122,6 +122,20 @@ def test_it_tells_the_share_of_time_spent_waiting_for_data(model, tmp_path):
     assert 0 < trainer.data_wait_share < 1
 
 
+def test_the_head_reads_the_gaps_alone_in_training_and_everything_in_evaluation(model, tmp_path):
+    trainer = trainer_of(model, tmp_path, hears_audio=False, max_steps=1)
+    read = []
+    model.language_model.get_output_embeddings().register_forward_hook(
+        lambda module, args, out: read.append(out.shape[1])
+    )
+    trainer.train()
+    assert read
+    assert max(read) <= 2  # the longest answer has two word pieces
+    read.clear()
+    trainer.evaluate()
+    assert min(read) == max(len(row.input_ids) for row in trainer.eval_dataset)
+
+
 def test_rows_of_like_length_are_batched_together_if_asked(model, tmp_path):
     trainer = trainer_of(model, tmp_path, hears_audio=False, per_device_train_batch_size=2)
     chosen = "train_sampling_strategy" if hasattr(trainer.args, "train_sampling_strategy") else "group_by_length"

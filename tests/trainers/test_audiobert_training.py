@@ -195,10 +195,11 @@ def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
         ({"trainer": "fast"}, "trainer=fast is not known; give standard or gaudi"),
         ({"trainer": "gaudi", "hearing": "text_only"}, "trains with trainer=standard"),
         ({"learning_rates": LearningRates(projection=-1.0)}, "learning_rates.projection is -1.0"),
+        ({"counterfactual_share": 1.5}, "counterfactual_share=1.5 is no share; give a number from 0 to 1"),
     ],
     ids=[
         *("data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"),
-        *("trainer", "text on gaudi", "learning rate"),
+        *("trainer", "text on gaudi", "learning rate", "share"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_trained(inputs, tmp_path, changes, message):

@@ -171,7 +171,9 @@ def test_training_goes_on_from_a_clap_and_a_frozen_text_tower_and_temperature_do
 def test_a_locked_text_side_stays_as_it_is(parts, manifest, tmp_path):
     before = ClapModel.from_pretrained(parts.clap).state_dict()
     settings = {"clap": str(parts.clap), "locked_text": True, "training": {"num_train_epochs": 1.0}}
-    train_clap(make_recipe(parts, manifest, tmp_path / "run", **settings))
+    with pytest.raises(AudioBertInputError, match=r"text_learning_rate=0.001 trains it; give one of them"):
+        train_clap(make_recipe(parts, manifest, tmp_path / "run", **settings))
+    train_clap(make_recipe(parts, manifest, tmp_path / "run", text_learning_rate=0.0, **settings))
     after = ClapModel.from_pretrained(tmp_path / "run").state_dict()
     moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"audio_model", "audio_projection", "logit_scale_a", "logit_scale_t"}

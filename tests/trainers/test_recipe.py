@@ -6,7 +6,7 @@ import pytest
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 from audiobert.trainers.audiobert_recipe import AdapterSettings, AudioBertRecipe
-from audiobert.trainers.compat import row_order
+from audiobert.trainers.compat import chosen_row_order
 from audiobert.trainers.detector_training import DetectorRecipe
 from audiobert.trainers.learning_rates import LearningRates
 from audiobert.trainers.recipe import differing_keys, load_recipe, save_recipe, shipped_recipes
@@ -84,6 +84,10 @@ def test_an_argument_is_read_as_the_type_of_its_setting(tmp_path, argument, read
         ("name: a\ntraining: 3", "'training' is a mapping of transformers.TrainingArguments"),
         ("name: a\ntraining: {seed: 3}", "'training.seed' is set by the recipe's seeds"),
         ("name: a\ntraining: {warmup_ratio: 0.1, warmup_steps: 0.1}", "are the same setting; keep one"),
+        (
+            "name: a\ntraining: {group_by_length: true, train_sampling_strategy: random}",
+            "are the same setting; keep one",
+        ),
         ("seeds: [0]", "does not set 'name', and it has no default"),
         ("name: [", "is not valid YAML"),
         ("name: !!python/object/apply:os.getcwd []", "is not valid YAML"),
@@ -99,7 +103,7 @@ def test_a_mistake_in_a_recipe_is_named_with_its_file(tmp_path, text, reason):
 @pytest.mark.parametrize("spelling", ["group_by_length=true", "train_sampling_strategy=group_by_length"])
 def test_rows_of_like_length_are_asked_for_in_the_words_of_either_transformers(tmp_path, spelling):
     recipe = load_recipe(Example, write(tmp_path, "kind: example\nname: a\n"), [f"training.{spelling}"])
-    assert row_order(training_arguments(recipe, tmp_path, seed=0)) == "group_by_length"
+    assert chosen_row_order(training_arguments(recipe, tmp_path, seed=0)) == "group_by_length"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def test_the_recipe_of_the_run_on_two_cores_serves_hearing_and_text_alone():
     recipe = load_recipe(AudioBertRecipe, "cpu_hearing", ["hearing=text_only"])
     assert (recipe.seeds, recipe.clean_train, recipe.train_audio_encoder) == ([0, 1, 2], True, False)
     assert (recipe.counterfactuals, recipe.counterfactual_share, recipe.model) == (1, 0.3, {"num_clips": 5})
-    assert row_order(training_arguments(recipe, Path("unused"), seed=0)) == "group_by_length"
+    assert chosen_row_order(training_arguments(recipe, Path("unused"), seed=0)) == "group_by_length"
 
 
 def test_the_text_only_ablation_differs_in_hearing_alone():

@@ -154,6 +154,10 @@ def test_rows_of_like_length_make_up_a_batch_and_each_row_comes_once_in_an_epoch
     spread = [max(lengths[row] for row in batch) - min(lengths[row] for row in batch) for batch in first]
     assert sorted(spread)[-10] <= 4  # those of a plain shuffle spread by 24 on average
     assert first == batches(0) != batches(1)
+    left_over = [lengths[row] for epoch in range(30) for row in batches(epoch)[-1]]
+    assert sum(left_over) / len(left_over) == pytest.approx(sum(lengths) / 203, abs=4)
+    assert list(RowOrder(0, 0, lambda: 0, [], batch_size=4)) == []
+    assert sorted(RowOrder(3, 0, lambda: 0, [5, 9, 7], batch_size=4)) == [0, 1, 2]
     shortest = [min(lengths[row] for row in batch) for batch in first]
     assert shortest != sorted(shortest)
 
