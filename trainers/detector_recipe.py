@@ -47,6 +47,8 @@ class DetectorRecipe:
         ordinary_text (`OrdinaryTextSettings`): for false alarms, and for the threshold.
         varied_rows (`int`): train on that many rows more, sounds of the training rows in sentences unlike the
             benchmark's; see `varied_rows`. Ordinary lines that name one of these sounds are then left out.
+        open_ended_share (`float`): of the training rows that lose the full stop at their end, from 0 to 1; see
+            `without_full_stops`.
         output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
         seeds (`list[int]`): one run each; a run that has ended is not repeated.
         max_length (`int`): tokens of a sentence that are read; longer ones are cut.
@@ -64,6 +66,7 @@ class DetectorRecipe:
     clean_train: bool = False
     ordinary_text: OrdinaryTextSettings = field(default_factory=OrdinaryTextSettings)
     varied_rows: int = 0
+    open_ended_share: float = 0.0
     output_dir: Path = Path("runs/detector")
     seeds: list[int] = field(default_factory=lambda: [0])
     max_length: int = 128

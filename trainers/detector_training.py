@@ -21,7 +21,7 @@ from .detector_evaluation import DetectorBenchmark, choose_threshold, measure_de
 from .detector_kinds import SeparateKind, TrunkKind
 from .detector_recipe import DetectorRecipe
 from .detector_report import table_of, write_table
-from .detector_rows import IGNORED, OrdinaryText, token_labels
+from .detector_rows import IGNORED, OrdinaryText, token_labels, without_full_stops
 from .finite_loss import FiniteLossMixin
 from .masked_sentences import require_mask_token
 from .model_card import CardFacts, write_model_card
@@ -66,6 +66,10 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     """
     if recipe.data_dir is not None:
         require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
+    if not 0 <= recipe.open_ended_share <= 1:
+        raise AudioBertInputError(
+            f"open_ended_share={recipe.open_ended_share} is no share; give a number from 0 to 1."
+        )
     runs = seed_folders(recipe)
     finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
     if not all(finished.values()):
@@ -141,7 +145,8 @@ class _Inputs:
         self.more = _more_rows(recipe, self.rows["train"], ordinary)
         self.kind = detector_kind(recipe, self.tokenizer)
         more = [row for rows in self.more.values() for row in rows]
-        encoded = token_labels(self.rows["train"] + more, self.tokenizer, recipe.max_length)
+        train = without_full_stops(self.rows["train"], recipe.open_ended_share)
+        encoded = token_labels(train + more, self.tokenizer, recipe.max_length)
         if not any(1 in row["labels"] for row in encoded):
             raise AudioBertInputError(
                 f"no train row of '{recipe.task}' has a span that is in its sentence, so there is one label only and "

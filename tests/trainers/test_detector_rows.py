@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from audiobert import AudioBertInputError
-from audiobert.trainers.detector_rows import OrdinaryText, OrdinaryTextSettings, with_gap
+from audiobert.trainers.detector_rows import OrdinaryText, OrdinaryTextSettings, with_gap, without_full_stops
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["text", "gzip"])
@@ -32,6 +32,25 @@ def test_a_gap_takes_one_word_and_nothing_else():
     }
     assert with_gap(text, 3) == with_gap(text, 3)
     assert with_gap("12 + 3 = 15", 0) == "12 + 3 = 15"
+
+
+def test_a_share_of_the_rows_loses_its_full_stop_and_nothing_else():
+    rows = [
+        {"sentence": f"A bell has a [MASK] pitch than drum {n}.", "spans": [{"start": 2, "end": 6}]}
+        for n in range(400)
+    ]
+    assert without_full_stops(rows, 0.0) == rows
+    assert all(not row["sentence"].endswith(".") for row in without_full_stops(rows, 1.0))
+    some = without_full_stops(rows, 0.25)
+    changed = [(row, other) for row, other in zip(rows, some, strict=True) if row != other]
+    assert 60 < len(changed) < 140
+    assert all(other == {**row, "sentence": row["sentence"][:-1]} for row, other in changed)
+    assert some == without_full_stops(rows, 0.25) != without_full_stops(rows, 0.25, seed=1)
+    kept = [
+        {"sentence": "It went [MASK] like etc.", "spans": [{"start": 20, "end": 24}]},
+        {"sentence": "Oh!", "spans": []},
+    ]
+    assert without_full_stops(kept, 1.0) == kept
 
 
 def test_text_that_cannot_be_read_is_named(tmp_path):

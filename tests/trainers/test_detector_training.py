@@ -188,6 +188,16 @@ def test_varied_rows_are_trained_on_and_no_ordinary_line_contradicts_them(parts,
     assert without["steps"] < metrics["steps"]
 
 
+def test_full_stops_are_left_out_of_the_training_rows_if_asked(parts, benchmark, tmp_path):
+    (plain,) = train_detector(recipe_of(parts, benchmark, tmp_path / "plain"))
+    (other,) = train_detector(recipe_of(parts, benchmark, tmp_path / "open", open_ended_share=1.0))
+    assert plain["rows"] == other["rows"]
+    weights = [load_file(tmp_path / run / "model.safetensors") for run in ("plain", "open")]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    with pytest.raises(AudioBertInputError, match=r"open_ended_share=-1.0 is no share; give a number from 0 to 1"):
+        train_detector(recipe_of(parts, benchmark, tmp_path / "none", open_ended_share=-1.0))
+
+
 def test_the_card_tells_the_facts_of_the_run_and_no_folder_of_its_writer(parts, benchmark, tmp_path):
     (metrics,) = train_detector(recipe_of(parts, benchmark, tmp_path / "run", max_train_rows=6))
     assert metrics["rows"]["train"] == 6
