@@ -88,8 +88,9 @@ def evaluate_model(
 
     Returns:
         `dict` for a JSON file, read again by [`load_results`]: **format** (2), **kind** (`"evaluation"`), **model**,
-        **model_type**, **protocol**, **splits**, **seed**, **versions**, **data_sha256** (by split), **left_out**
-        (rows without exactly one gap: split, id, number of gaps), **results**: a list of `{"split", "task",
+        **model_type**, **bank** (of an AudioBERT: its `clips`, and the `key_source` of their keys), **protocol**,
+        **splits**, **seed**, **versions**, **data_sha256** (by split), **left_out** (rows without exactly one gap:
+        split, id, number of gaps), **results**: a list of `{"split", "task",
         "hearing", "accuracy", "correct", "rows", "interval", "f1", "heard", "right_label"}`, see [`summary`], and
         **predictions**: for each setting of hearing and each row `{"id", "split", "task", "hearing", "predicted",
         "answer", "correct", "similarity", "clips", "right_label"}`, see [`RowPrediction`]. `hearing` is None for a
@@ -117,6 +118,7 @@ def evaluate_model(
     facts = {
         "model": str(name_or_path),
         "model_type": examinee.model_type,
+        "bank": examinee.bank,
         "protocol": PROTOCOLS[examinee.protocol],
         "splits": [part.split for part in parts],
         "seed": options.seed,

@@ -46,6 +46,14 @@ class Examinee:
         """The `model_type` of its configuration."""
         return self.reader.model.config.model_type
 
+    @property
+    def bank(self) -> dict[str, Any] | None:
+        """What an AudioBERT's bank holds, and what its keys were made of; None for a model that cannot hear."""
+        retriever = getattr(self.reader.model, "retriever", None)
+        if retriever is None:
+            return None
+        return {"clips": len(retriever.bank), "key_source": retriever.bank.key_source}
+
     def answers(
         self, rows: Sequence[dict[str, Any]], train_answers: Sequence[str] = ()
     ) -> dict[str | None, list[Answer]]:

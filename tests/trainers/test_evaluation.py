@@ -129,7 +129,10 @@ def test_an_audiobert_is_measured_with_hearing_on_and_off(parts, benchmark, tmp_
     model.save_pretrained(tmp_path / "model")
     results = evaluate_model(tmp_path / "model", benchmark)
     assert results["model_type"] == "audiobert"
-    alone = evaluate_model(language_model, benchmark)["results"]
+    assert results["bank"] == {"clips": len(model.bank), "key_source": "audio"}
+    plain = evaluate_model(language_model, benchmark)
+    assert plain["bank"] is None
+    alone = plain["results"]
     off = [{**result, "hearing": None} for result in results["results"] if result["hearing"] == "off"]
     assert off == alone
 
