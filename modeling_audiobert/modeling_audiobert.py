@@ -187,12 +187,12 @@ class AudioBertForMaskedLM(HearingMixin, AudioBertPreTrainedModel):
         text_inputs = {name: value for name, value in {**inputs, **kwargs}.items() if value is not None}
         if not self._text_arguments:
             text_inputs.pop("token_type_ids", None)
-        if asked_logits_only and labels is None:
-            raise AudioBertInputError(
-                "asked_logits_only=True asks for logits at the labels, but no labels were given. Pass labels, or "
-                "leave asked_logits_only out."
-            )
         if asked_logits_only:  # named without "label", or the Trainer would wait for it as one of the labels
+            if labels is None:
+                raise AudioBertInputError(
+                    "asked_logits_only=True asks for logits at the labels, but no labels were given. Pass labels, or "
+                    "leave asked_logits_only out."
+                )
             text_inputs["head_positions"], labels = label_positions(labels)
         hearing_off = heard = None
         if self.config.hearing if hearing is None else hearing:

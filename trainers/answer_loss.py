@@ -1,5 +1,7 @@
 """The masked-LM loss of answers, right over accumulated batches and over processes."""
 
+from collections.abc import Sequence
+
 import torch
 
 
@@ -19,6 +21,17 @@ class AnswerLossMixin:
         super().__init__(*args, **kwargs)
         # The Trainer counts the labels of a step for losses that take account of them, as this one does.
         self.model_accepts_loss_kwargs = True
+
+    def row_lengths(self, dataset: Sequence) -> list[int]:
+        """Return the lengths in tokens of encoded rows."""
+        return [len(row.input_ids) for row in dataset]
+
+    def reads_gaps_alone(self, model) -> bool:
+        """Return whether logits of the gaps are enough.
+
+        An evaluation wants the predictions of all positions; replicas side by side would return different widths.
+        """
+        return model.training and not isinstance(model, torch.nn.DataParallel)
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
         """Return the mean over one batch's labels, and the model's output."""

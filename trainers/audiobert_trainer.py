@@ -57,14 +57,9 @@ class AudioBertTrainerMixin(AnswerLossMixin, DataWaitMixin, ResumableMixin):
         super().__init__(model=model, args=args, train_dataset=train_dataset, **{**defaults, **trainer_kwargs})
 
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
-        # An evaluation wants the predictions of all positions; replicas would return logits of different widths.
-        if model.training and not isinstance(model, torch.nn.DataParallel):
+        if self.reads_gaps_alone(model):
             inputs = {**inputs, "asked_logits_only": True}
         return super().mean_loss(model, inputs)
-
-    def row_lengths(self, dataset: Sequence[EncodedRow]) -> list[int]:
-        """Return the rows' lengths in tokens."""
-        return [len(row.input_ids) for row in dataset]
 
     def create_optimizer(self, *args, **kwargs):
         """Give the parts the learning rates of their own."""

@@ -22,13 +22,13 @@ from .audio_encoding import encode_tokens, text_tokens
 from .bank_assembly import SKIPPED_FILE, has_caption
 from .bank_encoding import single_threaded
 from .bank_search import load_bank_clap
+from .clap_evaluation import QUERY_TEMPLATE
 
 
 __all__ = ["caption_keys", "key_by_captions", "save_keyed_by_captions", "with_caption_keys"]
 
 logger = logging.getLogger(__name__)
 
-_LABEL_QUERY = "{label} sound"
 # Texts whose tokens are held at once; so many also take long enough for a bar.
 _BATCH = 256
 
@@ -108,7 +108,7 @@ def caption_keys(clips: pa.Table, clap: ClapModel, tokenizer: PreTrainedTokenize
         `torch.FloatTensor` of shape `(num_clips, key_dim)`, float32 on the CPU, norm 1.
     """
     captions, labels = (clips[name].to_pylist() for name in ("caption", "label"))
-    asked = [_LABEL_QUERY.format(label=label) if label and label.strip() else None for label in labels]
+    asked = [QUERY_TEMPLATE.format(span=label) if label and label.strip() else None for label in labels]
     numbers: dict[str, int] = {}
     # A clip without a label has its caption twice, which makes a key of the same direction.
     pairs = [

@@ -54,14 +54,9 @@ class TextOnlyCollator:
 class TextOnlyTrainer(AnswerLossMixin, LoraTrainer):
     """Trains a masked language model by AudioBERT's loss."""
 
-    def row_lengths(self, dataset: Sequence[EncodedRow]) -> list[int]:
-        """Return the rows' lengths in tokens."""
-        return [len(row.input_ids) for row in dataset]
-
     def mean_loss(self, model, inputs) -> tuple[torch.Tensor, dict]:
         labels, reading = inputs["labels"], nullcontext()
-        # As AudioBERT's trainer: an evaluation, and replicas side by side, want all positions.
-        if model.training and not isinstance(model, torch.nn.DataParallel):
+        if self.reads_gaps_alone(model):
             positions, labels = label_positions(labels)
             reading = head_at(self.accelerator.unwrap_model(model), positions)
         texts = {name: tensor for name, tensor in inputs.items() if name != "labels"}
