@@ -1,28 +1,34 @@
-"""Write a benchmark folder with further training rows: pairs of sounds whose answer is what the bank's clips measure.
+"""Write further training rows, as a Parquet file: pairs of sounds whose answer is what the bank's clips measure.
 
 The published pitch comparisons were measured on other recordings than a bank holds. So what a bank's clips sound like
 agrees with the answer in little more than half of the training rows, too little to learn from that pitch is heard. The
 lessons are sentences of the training rows in which other things of the training rows are compared, those that name a
 label of the bank; their answer is the order of the measured pitch of the clips that the model will retrieve for them.
+None has a sentence that is evaluated.
 
 Example:
-    python benchmarks/pitch_lessons.py auditorybench bank clap clips/manifest.csv --num-clips 5 --rows 6000 --out data
-    audiobert train audiobert --config cpu_small data_dir=data model.num_clips=5
+    python benchmarks/pitch_lessons.py auditorybench bank clap clips/manifest.csv --num-clips 5 --rows 6000 \
+        --out lessons.parquet
+    audiobert train audiobert --config cpu_hearing data_dir=auditorybench lessons=lessons.parquet
 """
 
 import argparse
-import csv
 import math
 import random
-import shutil
 import sys
 from pathlib import Path
 
 import torch
 from bank_reach import named_label, words
+from datasets import Dataset
 
 from audiobert import AudioBank
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.dataset_scripts.auditorybench.features import FEATURES
+from audiobert.dataset_scripts.auditorybench.loading import load_both_tasks
+from audiobert.dataset_scripts.auditorybench.overlap import without_shared_sentences
+from audiobert.dataset_scripts.auditorybench.rows import PITCH_CHOICES, make_row
+from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.trainers.bank_search import load_query_encoder
 from audiobert.trainers.clip_sources import read_clips
 
@@ -68,10 +74,8 @@ def with_spans(row: dict, texts: tuple[str, str]) -> str:
     return sentence
 
 
-def lessons(
-    rows: list[dict], texts: list[str], pitches: list[float], count: int, draw: random.Random
-) -> list[tuple[str, ...]]:
-    """Return rows of the published columns: sentence, answer, span1, span2.
+def lessons(rows: list[dict], texts: list[str], pitches: list[float], count: int, draw: random.Random) -> list[dict]:
+    """Return rows in the benchmark's schema.
 
     "sound of a violin" takes the place of another "sound of …" only; articles are not minded.
     """
@@ -88,7 +92,19 @@ def lessons(
         (a, high), (b, low) = map(draw.choice, found)
         if abs(high - low) < LEAST_OCTAVES or a in b or b in a:
             continue
-        made.append((with_spans(row, (a, b)), "higher" if high > low else "lower", a, b))
+        right = int(high < low)
+        made.append(
+            make_row(
+                id=f"lesson-{len(made):05d}",
+                task=PITCH,
+                source="lessons",
+                sentence=with_spans(row, (a, b)),
+                answer=PITCH_CHOICES[right],
+                answer_index=right,
+                choices=list(PITCH_CHOICES),
+                span_texts=[a, b],
+            )
+        )
         if len(made) == count:
             return made
     sys.exit(f"of {sum(map(len, pools.values()))} sounds of known pitch too few lie {LEAST_OCTAVES} octaves apart")
@@ -107,7 +123,7 @@ def main() -> None:
     parser.add_argument("--num-clips", type=int, default=1, help="clips retrieved for a name, as in training")
     parser.add_argument("--rows", type=int, default=6000, help="lessons")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--out", type=Path, required=True, help="a Parquet file")
     args = parser.parse_args()
     draw = random.Random(args.seed)
     bank, clips = AudioBank.load(args.bank), list(read_clips(args.manifest).clips)
@@ -115,18 +131,13 @@ def main() -> None:
     texts = known_spans(published, {words(clip.label): clip.label for clip in clips if clip.label})
     pitches = retrieved_pitches(texts, bank, args.clap, clips, args.num_clips)
     rows = lessons(published, texts, pitches, args.rows, draw)
-    for part in ("published", "animal_train"):
-        shutil.copytree(args.data_dir / part, args.out / part)
-    # The published pitch train split is the first release's too; it is read from either folder.
-    train = args.out / "published" / "sound_pitch_comparsion_train.csv"
-    with train.open(encoding="utf-8", newline="") as stream:
-        columns = next(csv.reader(stream))
-    with train.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        for row in rows:
-            named = dict(zip(("sentence", "answer", "span1", "span2"), row, strict=True))
-            writer.writerow([named[column] for column in columns])
-    sys.stdout.write(f"{len(rows)} lessons about {len(texts)} sounds in {train}\n")
+    splits = load_both_tasks(args.data_dir).values()
+    evaluated = [row for task in splits for split, held in task.items() if split != "train" for row in held]
+    rows = without_shared_sentences(rows, evaluated)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with staged_file(args.out) as temporary:
+        Dataset.from_list(rows, features=FEATURES).to_parquet(temporary)
+    sys.stdout.write(f"{len(rows)} lessons about {len(texts)} sounds in {args.out}\n")
 
 
 if __name__ == "__main__":

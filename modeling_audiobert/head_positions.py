@@ -32,9 +32,9 @@ def label_positions(labels: torch.LongTensor, ignored: int = -100) -> tuple[torc
 _WANTED: ContextVar[tuple[torch.nn.Module, torch.LongTensor] | None] = ContextVar("wanted_positions", default=None)
 
 
-def prepare_head(language_model: torch.nn.Module) -> None:
-    """Let `head_at` work on a masked language model of transformers."""
-    language_model.base_model.register_forward_hook(_keep_wanted)
+def prepare_head(language_model: torch.nn.Module) -> torch.utils.hooks.RemovableHandle:
+    """Let `head_at` work on a masked language model of transformers, until what is returned is removed."""
+    return language_model.base_model.register_forward_hook(_keep_wanted)
 
 
 @contextmanager

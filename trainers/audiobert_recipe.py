@@ -48,9 +48,14 @@ class AudioBertRecipe:
         feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
         max_length (`int`): the longest row, in tokens.
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        lessons (`Path`, *optional*): a Parquet file with further training rows, in the schema of the benchmark's: rows
+            whose answer is what the bank's clips sound like, whatever the words make likely.
         counterfactuals (`int`): for each training row, so many further ones of the same words that hear something else
             and are asked for what is then right; see `with_counterfactuals`. Not with `hearing="text_only"`.
         counterfactual_share (`float`): of the training rows that have them, from 0 to 1.
+        hidden_names (`float`): of the training rows, from 0 to 1, those whose spans are hidden by mask tokens, so that
+            only what is heard tells the answer; see `with_hidden_names`. Not with `hearing="text_only"`. Where there
+            are lessons, these alone have counterfactuals and hidden names.
         clip_choices (`int`, *optional*): in training, each row hears some of so many best clips for a span, drawn by
             the seed, as many as the model hears; by default the best.
         card (`dict`): fields of the model card's header: `license`, `widget`, `co2_eq_emissions` …
@@ -84,8 +89,10 @@ class AudioBertRecipe:
     feature_cache: Path | None = None
     max_length: int = 128
     max_train_rows: int | None = None
+    lessons: Path | None = None
     counterfactuals: int = 0
     counterfactual_share: float = 1.0
+    hidden_names: float = 0.0
     clip_choices: int | None = None
     card: dict[str, Any] = field(default_factory=dict)
     language_model_settings: LanguageModelSettings = field(default_factory=LanguageModelSettings)

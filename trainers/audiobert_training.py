@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.dataset_scripts.auditorybench.exported import read_parquet_rows
 from audiobert.dataset_scripts.auditorybench.sources import REPOSITORY
 from audiobert.modeling_audiobert import AudioBertForMaskedLM
 from audiobert.modeling_audiobert.atomic_files import staged_file
@@ -22,7 +23,7 @@ from .audiobert_recipe import AdapterSettings, AudioBertRecipe
 from .audiobert_trainer import AudioBertTrainer, AudioBertTrainerMixin
 from .clip_sources import Clip
 from .collation import EncodedRow, encode_rows, retrieve_clips
-from .counterfactual_rows import draw_clips, with_counterfactuals
+from .counterfactual_rows import draw_clips, with_counterfactuals, with_hidden_names
 from .evaluation import PROTOCOL, evaluate_model
 from .masked_sentences import require_mask_token, require_matching_vocabulary
 from .model_card import hub_id, recipe_text, told
@@ -31,6 +32,7 @@ from .text_only_training import TEXT_ONLY, train_text_only
 from .training_run import (
     read_metrics,
     require_folder,
+    require_shares,
     run_seeds,
     run_training,
     start_run,
@@ -65,6 +67,8 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     tokenizer = load_part(AutoTokenizer, recipe.language_model)
     require_mask_token(tokenizer, recipe.language_model)
     rows = {split: _load_rows(recipe, split, data_dir) for split in ("train", "validation")}
+    if recipe.lessons is not None:
+        rows["lessons"] = read_parquet_rows(Path(recipe.lessons), "train").to_list()
     _require_different_answers(rows["train"], data_dir)
     train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
     return run_seeds(recipe, lambda seed, folder: train_one(recipe, seed, folder, tokenizer, rows))
@@ -75,10 +79,7 @@ def _check_settings(recipe: AudioBertRecipe) -> None:
         raise AudioBertInputError(f"hearing={recipe.hearing} is not known; give on or {TEXT_ONLY}.")
     if recipe.trainer not in ("standard", "gaudi"):
         raise AudioBertInputError(f"trainer={recipe.trainer} is not known; give standard or gaudi.")
-    if not 0 <= recipe.counterfactual_share <= 1:
-        raise AudioBertInputError(
-            f"counterfactual_share={recipe.counterfactual_share} is no share; give a number from 0 to 1."
-        )
+    require_shares(recipe, "counterfactual_share", "hidden_names")
     if recipe.hearing == TEXT_ONLY:
         if recipe.trainer != "standard":
             raise AudioBertInputError(f"hearing={TEXT_ONLY} trains with trainer=standard; leave trainer out.")
@@ -110,6 +111,7 @@ def _train_one(
         with arguments.main_process_first(local=False, desc="reading clips"):
             features = cache.prepare("reading clips")
     encoded = {split: _encoded(recipe, seed, split, content, model) for split, content in rows.items()}
+    encoded["train"] = _training_rows(recipe, seed, encoded["train"], encoded.pop("lessons", []), model)
     trainer = _trainer_class(recipe)(
         model=model,
         args=arguments,
@@ -152,7 +154,7 @@ def _metrics(
         "task": recipe.task,
         "seed": trainer.args.seed,
         "rows": {split: len(content) for split, content in encoded.items()},
-        "data": {split: _benchmark_name(recipe, content) for split, content in rows.items()},
+        "data": {split: _benchmark_name(recipe, split, content) for split, content in rows.items()},
         "data_sha256": {split: rows_digest(content) for split, content in rows.items()},
         "bank": {
             "clips": len(trainer.model.bank),
@@ -192,8 +194,7 @@ def _encoded(
     encoded = encode_rows(rows, model.retriever.tokenizer, recipe.max_length, model.config.max_spans)
     if split == "train" and recipe.max_train_rows is not None:
         encoded = _sample(encoded, recipe.max_train_rows, seed)
-    choices = recipe.clip_choices if split == "train" else None
-    encoded = retrieve_clips(model, encoded, num_clips=choices)
+    encoded = retrieve_clips(model, encoded, num_clips=None if split == "validation" else recipe.clip_choices)
     heard = sum(any(clip >= 0 for span in row.clip_ids for clip in span) for row in encoded)
     logger.info("%s: %d rows, %d with one gap, %d of them heard", split, len(rows), len(encoded), heard)
     if not heard:
@@ -201,10 +202,18 @@ def _encoded(
             f"the audio bank '{recipe.bank}' has no clip for any span of the {split} split, so nothing would be "
             f"heard. Use a larger bank, or a lower model.min_similarity."
         )
-    if split != "train":
-        return encoded
-    encoded = with_counterfactuals(encoded, recipe.counterfactuals, seed, recipe.counterfactual_share)
-    return encoded if choices is None else draw_clips(encoded, model.config.num_clips, seed)
+    return encoded
+
+
+def _training_rows(
+    recipe: AudioBertRecipe, seed: int, rows: list[EncodedRow], lessons: list[EncodedRow], model: AudioBertForMaskedLM
+) -> list[EncodedRow]:
+    """Return the rows, and lessons if there are any, with what makes an adapter listen."""
+    practised = with_counterfactuals(lessons or rows, recipe.counterfactuals, seed, recipe.counterfactual_share)
+    mask_token_id = model.retriever.tokenizer.mask_token_id
+    practised = with_hidden_names(practised, recipe.hidden_names, seed, mask_token_id)
+    all_rows = [*rows, *practised] if lessons else practised
+    return all_rows if recipe.clip_choices is None else draw_clips(all_rows, model.config.num_clips, seed)
 
 
 def _sample(rows: list[EncodedRow], count: int, seed: int) -> list[EncodedRow]:
@@ -229,11 +238,12 @@ def _require_different_answers(rows: list[dict], data_dir: Path) -> None:
         )
 
 
-def _benchmark_name(recipe: AudioBertRecipe, rows: list[dict]) -> str:
+def _benchmark_name(recipe: AudioBertRecipe, split: str, rows: list[dict]) -> str:
     """Return what the rows may be called: AuditoryBench only if the files are the published ones, byte for byte."""
     if all(row["source"].startswith(f"{REPOSITORY}@") for row in rows):
         return _PUBLISHED
-    return f"rows of '{Path(recipe.data_dir).name}', in AuditoryBench's form"
+    origin = recipe.lessons if split == "lessons" else recipe.data_dir
+    return f"rows of '{Path(origin).name}', in AuditoryBench's form"
 
 
 def _run_facts(recipe: AudioBertRecipe, metrics: dict[str, Any]) -> RunFacts:

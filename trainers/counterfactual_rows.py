@@ -8,7 +8,7 @@ from dataclasses import replace
 from .collation import IGNORED, EncodedRow
 
 
-__all__ = ["draw_clips", "with_counterfactuals"]
+__all__ = ["draw_clips", "with_counterfactuals", "with_hidden_names"]
 
 
 def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int, share: float = 1.0) -> list[EncodedRow]:
@@ -51,6 +51,36 @@ def with_counterfactuals(rows: Sequence[EncodedRow], count: int, seed: int, shar
             for other in generator.sample(others, min(count, len(others))):
                 result.append(_answered(row, other.clip_ids, other.similarities, _answer(other)))
     return result
+
+
+def with_hidden_names(rows: Sequence[EncodedRow], share: float, seed: int, mask_token_id: int) -> list[EncodedRow]:
+    """Return the rows, of some of which every span that hears something reads as mask tokens.
+
+    The name is not contradicted, as in a counterfactual, but missing, so that an adapter learns to listen and goes on
+    trusting names where there are any.
+
+    Args:
+        rows (`Sequence[EncodedRow]`): of the train split, from `retrieve_clips`.
+        share (`float`): of the rows, drawn by the seed; from 0 to 1.
+        seed (`int`).
+        mask_token_id (`int`): of the language model's tokenizer.
+
+    Source:
+        ours; not part of arXiv 2409.08199. Leaving out one of several senses in training is known as modality dropout
+        (Neverova, Wolf, Taylor and Nebout: ModDrop, arXiv 1501.00102).
+    """
+    generator = random.Random(seed)
+    hidden = []
+    for row in rows:
+        if generator.random() >= share:
+            hidden.append(row)
+            continue
+        input_ids = list(row.input_ids)
+        for (start, end), clips in zip(row.span_positions, row.clip_ids, strict=True):
+            if clips[0] >= 0:
+                input_ids[start:end] = [mask_token_id] * (end - start)
+        hidden.append(replace(row, input_ids=input_ids))
+    return hidden
 
 
 def draw_clips(rows: Sequence[EncodedRow], num_clips: int, seed: int) -> list[EncodedRow]:

@@ -30,6 +30,7 @@ from .row_order import RowOrderMixin
 from .training_run import (
     finished_run,
     require_folder,
+    require_shares,
     run_training,
     seed_folders,
     start_run,
@@ -66,10 +67,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     """
     if recipe.data_dir is not None:
         require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
-    if not 0 <= recipe.open_ended_share <= 1:
-        raise AudioBertInputError(
-            f"open_ended_share={recipe.open_ended_share} is no share; give a number from 0 to 1."
-        )
+    require_shares(recipe, "open_ended_share")
     runs = seed_folders(recipe)
     finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
     if not all(finished.values()):

@@ -89,10 +89,10 @@ class HearingSettings:
     def outputs(
         self, inputs: Any, asked: Sequence[Question], padding: Sequence[int]
     ) -> Iterator[tuple[str, torch.Tensor, list[Evidence]]]:
-        """Yield each setting with its logits, `(batch_size, sequence_length, vocab_size)`, and the rows' evidence.
+        """Yield each setting with the logits that the model returns, and the rows' evidence.
 
         Args:
-            inputs: what the tokenizer's `pad` returned of the questions' `input_ids`.
+            inputs: what the tokenizer's `pad` returned of the questions' `input_ids`, and further inputs of the model.
             asked (`Sequence[Question]`): the rows of the batch.
             padding (`Sequence[int]`): how many tokens of padding stand before each row.
         """

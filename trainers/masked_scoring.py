@@ -8,6 +8,9 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from audiobert.modeling_audiobert.head_positions import head_at, label_positions, prepare_head
+
+from .answer_loss import IGNORED
 from .hearing_settings import Evidence, HearingSettings
 from .masked_questions import Question
 
@@ -50,7 +53,8 @@ class MaskedReader:
     ) -> dict[str | None, list[tuple[Any, Evidence]]]:
         """Return what is read from each question's gap, with the evidence, by setting of hearing (None without).
 
-        The rows of a batch are of similar length, which saves time and changes nothing else.
+        The rows of a batch are of similar length, and logits are computed for the gaps alone, which saves time and
+        changes nothing else.
 
         Args:
             questions (`Sequence[Question]`).
@@ -62,22 +66,32 @@ class MaskedReader:
         with torch.inference_mode(), tqdm(total=len(questions), unit="row", disable=None) as progress:
             for batch in length_batches([len(question.input_ids) for question in questions], self.batch_size):
                 asked = [questions[index] for index in batch]
-                for name, logits, padding, evidence in self._outputs(asked):
+                for name, logits, evidence in self._outputs(asked):
                     for place, index in enumerate(batch):
-                        at_gap = logits[place, [padding[place] + position for position in asked[place].gap]]
+                        at_gap = logits[place, : len(asked[place].gap)]
                         readings[name][index] = (what(index, at_gap), evidence[place])
                 progress.update(len(batch))
         return readings
 
-    def _outputs(self, asked: Sequence[Question]) -> Iterator[tuple[str | None, torch.Tensor, list[int], list]]:
+    def _outputs(self, asked: Sequence[Question]) -> Iterator[tuple[str | None, torch.Tensor, list]]:
+        """Yield each setting with its logits, `(batch_size, most_pieces, vocab_size)`, and the rows' evidence."""
         inputs = self.tokenizer.pad({"input_ids": [question.input_ids for question in asked]}, return_tensors="pt")
-        inputs = inputs.to(self.model.device)
         padding = inputs["attention_mask"].argmax(dim=1).tolist()
-        if self.settings is None:
-            yield None, self.model(**inputs).logits, padding, [Evidence()] * len(asked)
+        gaps = torch.full_like(inputs["input_ids"], IGNORED)
+        for gap, shift, question in zip(gaps, padding, asked, strict=True):
+            gap[[shift + position for position in question.gap]] = 0  # any token: only where they are counts
+        inputs, gaps = inputs.to(self.model.device), gaps.to(self.model.device)
+        if self.settings is not None:
+            asked_for = {**inputs, "labels": gaps, "asked_logits_only": True}
+            yield from self.settings.outputs(asked_for, asked, padding)
             return
-        for name, logits, evidence in self.settings.outputs(inputs, asked, padding):
-            yield name, logits, padding, evidence
+        prepared = prepare_head(self.model)
+        try:
+            with head_at(self.model, label_positions(gaps)[0]):
+                logits = self.model(**inputs).logits
+        finally:
+            prepared.remove()
+        yield None, logits, [Evidence()] * len(asked)
 
 
 def answer_questions(reader: MaskedReader, questions: Sequence[Question]) -> dict[str | None, list[Answer]]:

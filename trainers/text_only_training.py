@@ -87,6 +87,7 @@ def train_text_only(
     encoded = encode_rows(rows["train"], tokenizer, recipe.max_length, _ANY_NUMBER_OF_SPANS)
     if recipe.max_train_rows is not None:
         encoded = random.Random(seed).sample(encoded, min(recipe.max_train_rows, len(encoded)))
+    encoded += encode_rows(rows.get("lessons", []), tokenizer, recipe.max_length, _ANY_NUMBER_OF_SPANS)
     trainer = TextOnlyTrainer(
         model=model,
         args=training_arguments(recipe, folder, seed),

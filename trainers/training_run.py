@@ -27,6 +27,7 @@ __all__ = [
     "last_checkpoint",
     "read_metrics",
     "require_folder",
+    "require_shares",
     "run_seeds",
     "run_training",
     "seed_folders",
@@ -129,6 +130,18 @@ def require_folder(path: str | Path | None, setting: str, holds: str) -> Path:
     if not Path(path).is_dir():
         raise AudioBertInputError(f"'{setting}' is '{path}', which is not a folder: give the folder with {holds}.")
     return Path(path)
+
+
+def require_shares(recipe: Any, *settings: str) -> None:
+    """Refuse a recipe in which one of the settings is not a share, from 0 to 1.
+
+    Raises:
+        AudioBertInputError: naming the setting.
+    """
+    for setting in settings:
+        value = getattr(recipe, setting)
+        if not 0 <= value <= 1:
+            raise AudioBertInputError(f"{setting}={value} is no share; give a number from 0 to 1.")
 
 
 def start_run(recipe: Any, output_dir: str | Path, seed: int) -> Any:

@@ -12,7 +12,7 @@ from .features import FEATURES
 from .sources import COMBINED, SPLITS, tasks_of
 
 
-__all__ = ["exported_tasks", "is_export", "load_export"]
+__all__ = ["exported_tasks", "is_export", "load_export", "read_parquet_rows"]
 
 _ADVICE = "Give a folder that 'audiobert data export' or 'audiobert construct split' wrote, or write it again."
 
@@ -47,7 +47,7 @@ def load_export(data_dir: str | Path, task: str) -> DatasetDict:
     splits = {}
     for split in SPLITS:
         files = [_folder(data_dir, part) / f"{split}.parquet" for part in parts]
-        tables = [_read(file, split) for file in files if file.is_file()]
+        tables = [read_parquet_rows(file, split) for file in files if file.is_file()]
         if tables:
             splits[split] = concatenate_datasets(tables)
     return DatasetDict(splits)
@@ -57,7 +57,12 @@ def _folder(data_dir: str | Path, task: str) -> Path:
     return Path(data_dir).expanduser() / "data" / task
 
 
-def _read(file: Path, split: str) -> Dataset:
+def read_parquet_rows(file: Path, split: str) -> Dataset:
+    """Return the rows of one Parquet file in the schema that `rows.make_row` documents.
+
+    Raises:
+        AudioBertInputError: the file cannot be read, or holds other columns.
+    """
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:

@@ -24,14 +24,17 @@ PITCHES = [10.0, 7.0, 10.0, 7.0, math.nan]  # log2 Hz
 def test_a_lesson_is_answered_by_the_clips_and_keeps_the_sentences_form():
     made = lessons(ROWS, TEXTS, PITCHES, 200, random.Random(0))
     assert len(made) == 200
-    found = {(sentence, answer) for sentence, answer, *_ in made}
+    found = {(row["sentence"], row["answer"]) for row in made}
     assert found == {
         ("The sound of a bell is [MASK] in pitch than the sound of a drum.", "higher"),
         ("The sound of a drum is [MASK] in pitch than the sound of a bell.", "lower"),
         ("Compared with a drum, a bell sounds [MASK].", "higher"),
         ("Compared with a bell, a drum sounds [MASK].", "lower"),
     }
-    assert all(first in sentence and second in sentence for sentence, _, first, second in made)
+    for row in made:
+        assert row["choices"][row["answer_index"]] == row["answer"]
+        for span in row["spans"]:
+            assert row["sentence"][span["start"] : span["end"]] == span["text"]
 
 
 @pytest.mark.parametrize("pitches", [[10.0, 10.0, 10.0, 10.0, 10.0], [math.nan] * 5], ids=["alike", "unknown"])

@@ -18,6 +18,7 @@ from tiny_models import save_language_model, save_trunk_detector
 from transformers import AutoTokenizer, TrainerCallback
 
 from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
+from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.trainers import audiobert_trainer
 from audiobert.trainers.audiobert_training import AudioBertRecipe, train_audiobert
 from audiobert.trainers.learning_rates import LearningRates
@@ -168,6 +169,26 @@ def test_a_clean_train_split_leaves_out_the_sentences_of_other_splits(inputs, tm
     assert rows[False] - rows[True] == len(copied) == 3
 
 
+def test_lessons_are_further_rows_of_which_alone_names_are_hidden(inputs, tmp_path):
+    rows = load_auditorybench("sound_pitch_comparison", "train", inputs["data_dir"]).select(range(5))
+    lessons = tmp_path / "lessons.parquet"
+    rows.to_parquet(lessons)
+    settings = {"lessons": lessons, "training": {"max_steps": 1}, "train_audio_encoder": False}
+    metrics = {}
+    for name, changes in {
+        "without": {"lessons": None},
+        "with": {"hidden_names": 1.0},
+        "exchanged": {"counterfactuals": 1},
+        "text alone": {"hearing": "text_only"},
+    }.items():
+        (metrics[name],) = train_audiobert(recipe(inputs, tmp_path / name, **{**settings, **changes}))
+    counts = {name: found["rows"]["train"] for name, found in metrics.items()}
+    assert counts["with"] == counts["text alone"] == counts["without"] + 5
+    assert counts["exchanged"] == counts["without"] + 10
+    assert set(metrics["with"]["data_sha256"]) == {"train", "validation", "lessons"}
+    assert metrics["with"]["data"]["lessons"] == "rows of 'lessons.parquet', in AuditoryBench's form"
+
+
 def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
     train_audiobert(recipe(inputs, tmp_path / "run", train_audio_encoder=False, audio_dir=None))
     model = AudioBertForMaskedLM.from_pretrained(tmp_path / "run")
@@ -196,10 +217,12 @@ def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
         ({"trainer": "gaudi", "hearing": "text_only"}, "trains with trainer=standard"),
         ({"learning_rates": LearningRates(projection=-1.0)}, "learning_rates.projection is -1.0"),
         ({"counterfactual_share": 1.5}, "counterfactual_share=1.5 is no share; give a number from 0 to 1"),
+        ({"hidden_names": -0.1}, "hidden_names=-0.1 is no share"),
+        ({"lessons": Path("nowhere.parquet")}, "cannot read 'nowhere.parquet'"),
     ],
     ids=[
         *("data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"),
-        *("trainer", "text on gaudi", "learning rate", "share"),
+        *("trainer", "text on gaudi", "learning rate", "share", "names", "lessons"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_trained(inputs, tmp_path, changes, message):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tiny_models import tiny_tokenizer
 
 from audiobert.trainers.collation import EncodedRow, encode_rows
-from audiobert.trainers.counterfactual_rows import draw_clips, with_counterfactuals
+from audiobert.trainers.counterfactual_rows import draw_clips, with_counterfactuals, with_hidden_names
 
 
 CAT, DOG, BIRD, UN, QUACK, HIGHER, LOWER = range(20, 27)
@@ -106,3 +106,18 @@ def test_clips_are_drawn_of_those_that_were_found_the_best_first():
         assert one.similarities[0] == [{7: 0.9, 8: 0.8, 9: 0.7}[clip] for clip in one.clip_ids[0]]
     (short,) = draw_clips([replace(row, clip_ids=[[7, -1, -1]], similarities=[[0.9, 0.2, 0.1]])], 2, seed=0)
     assert (short.clip_ids, short.similarities) == ([[7, -1]], [[0.9, 0.2]])
+
+
+def test_a_hidden_name_reads_as_masks_and_still_hears_the_same():
+    row = comparison(HIGHER, LOWER, (5, -1))
+    (hidden,) = with_hidden_names([row], 1.0, seed=0, mask_token_id=4)
+    assert hidden == replace(row, input_ids=[2, 4, 4, 10, 3])  # the second name is not heard, so it stays
+    assert row.input_ids == [2, 9, 4, 10, 3]
+
+
+def test_names_are_hidden_in_as_many_rows_as_are_asked_for():
+    rows = [comparison(HIGHER, LOWER, (5, 6)) for _ in range(200)]
+    changed = sum(row.input_ids != rows[0].input_ids for row in with_hidden_names(rows, 0.25, 0, 4))
+    assert 30 < changed < 70
+    assert with_hidden_names(rows, 0.0, 0, 4) == rows
+    assert with_hidden_names(rows, 0.25, 0, 4) == with_hidden_names(rows, 0.25, 0, 4)
