@@ -15,6 +15,8 @@ _MOST_QUERIES = 256
 _MOST_PRODUCTS = 2**23
 # Products whose greatest stands for them all until they are looked at one by one.
 _GROUP = 64
+# Keys that a processor multiplies at once: what is read of them, and their products, then stay in its cache.
+_KEYS_AT_ONCE = 4096
 # Numbers of the keys of candidates that are held at once: 16 MiB.
 _MOST_GATHERED = 2**22
 # Numbers that a comparison in float64 holds at once: 4 MiB, which stay in the processor's cache.
@@ -82,12 +84,24 @@ def _nearest_of_few(
     best = _nothing(queries, count)
     step = max(_GROUP, _MOST_PRODUCTS // len(queries))
     for start in range(0, len(keys), step):
-        # Within a training in bfloat16 the product would be one, too rough to choose by.
-        with torch.autocast(queries.device.type, enabled=False):
-            products = queries @ keys[start : start + step].T
+        products = _products(keys[start : start + step], queries)
         rows, columns = _near_the_best(products, best[1][:, -1:].float(), count)
         best = _rank(keys, queries, (rows, start + columns), best)
     return best
+
+
+def _products(keys: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+    """Return the products of all queries with all keys, `(num_queries, num_keys)`, a row lying in one piece.
+
+    Keys come first, and on a processor few at a time: one product with the queries first takes up to twice as long.
+    """
+    products = queries.new_empty(len(queries), len(keys))
+    step = _KEYS_AT_ONCE if keys.device.type == "cpu" else max(1, len(keys))
+    # Within a training in bfloat16 the product would be one, too rough to choose by.
+    with torch.autocast(queries.device.type, enabled=False):
+        for some, block in zip(keys.split(step), products.split(step, dim=1), strict=True):
+            block.copy_((some @ queries.T).T)
+    return products
 
 
 def _near_the_best(
