@@ -85,21 +85,30 @@ def retrieve_clips(
     Args:
         model: with its bank; asked as in use, with queries decoded from the spans' tokens.
         rows: from `encode_rows`.
-        batch_size (`int`, *optional*, defaults to 64): rows at a time.
+        batch_size (`int`, *optional*, defaults to 64): queries at a time.
         num_clips (`int`, *optional*): for each span; by default as many as the model hears.
     """
-    retrieved = []
-    with tqdm(total=len(rows), desc="retrieving clips", unit="row", disable=None) as progress:
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            spans = _pad_spans([row.span_positions for row in batch])
-            input_ids = _pad([row.input_ids for row in batch], 0)
-            clip_ids, similarities = model.retrieve(input_ids.to(model.device), spans.to(model.device), num_clips)
-            for row, ids, cosines in zip(batch, clip_ids.tolist(), similarities.tolist(), strict=True):
-                count = len(row.span_positions)
-                retrieved.append(replace(row, clip_ids=ids[:count], similarities=cosines[:count]))
+    texts = [_span_texts(model, row) for row in rows]
+    # One query for each text: the same few sounds occur all over a benchmark.
+    places: dict[str, tuple[list[int], tuple[int, int]]] = {}
+    for row, of_row in zip(rows, texts, strict=True):
+        for span, text in zip(row.span_positions, of_row, strict=True):
+            places.setdefault(text, (row.input_ids, span))
+    asked, found = list(places), {}
+    with tqdm(total=len(asked), desc="retrieving clips", unit="query", disable=None) as progress:
+        for start in range(0, len(asked), batch_size):
+            batch = asked[start : start + batch_size]
+            input_ids, spans = zip(*(places[text] for text in batch), strict=True)
+            clips = model.retrieve(
+                _pad(input_ids, 0).to(model.device), torch.tensor(spans)[:, None].to(model.device), num_clips
+            )
+            clip_ids, similarities = (of_spans[:, 0].tolist() for of_spans in clips)
+            found |= dict(zip(batch, zip(clip_ids, similarities, strict=True), strict=True))
             progress.update(len(batch))
-    return retrieved
+    return [
+        replace(row, clip_ids=[found[text][0] for text in of_row], similarities=[found[text][1] for text in of_row])
+        for row, of_row in zip(rows, texts, strict=True)
+    ]
 
 
 class AudioBertCollator:
@@ -148,6 +157,11 @@ def _encode_row(row: dict[str, Any], question, tokenizer: PreTrainedTokenizerBas
     wrong = [piece for piece in question.choices or () if piece != question.answer[0]]
     spans = annotated_spans(row, question, tokenizer)[:max_spans]
     return EncodedRow(question.input_ids, labels, spans, opposite=wrong[0] if wrong else None)
+
+
+def _span_texts(model: AudioBertForMaskedLM, row: EncodedRow) -> list[str]:
+    spans = _pad_spans([row.span_positions])
+    return model.retriever.span_texts(torch.tensor([row.input_ids]), spans)[0]
 
 
 def _pad(sequences: Sequence[Sequence[int]], value: int) -> torch.LongTensor:
