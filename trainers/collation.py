@@ -94,7 +94,7 @@ def retrieve_clips(
     for row, of_row in zip(rows, texts, strict=True):
         for span, text in zip(row.span_positions, of_row, strict=True):
             places.setdefault(text, (row.input_ids, span))
-    asked, found = list(places), {}
+    asked, found = sorted(places, key=len), {}  # queries of like length, so that little is computed on padding
     with tqdm(total=len(asked), desc="retrieving clips", unit="query", disable=None) as progress:
         for start in range(0, len(asked), batch_size):
             batch = asked[start : start + batch_size]
