@@ -7,8 +7,8 @@ label of the bank; their answer is the order of the measured pitch of the clips 
 None has a sentence that is evaluated.
 
 Example:
-    python benchmarks/pitch_lessons.py auditorybench bank clap clips/manifest.csv --num-clips 5 --rows 6000 \
-        --out lessons.parquet
+    python benchmarks/pitch_lessons.py auditorybench bank clap clips/manifest.csv --num-clips 5 \
+        --min-similarity 0.85 --rows 6000 --out lessons.parquet
     audiobert train audiobert --config cpu_hearing data_dir=auditorybench lessons=lessons.parquet
 """
 
@@ -54,7 +54,9 @@ def known_spans(rows: list[dict], labels: dict[tuple[str, ...], str]) -> list[st
     return [text for text in texts if named_label(text, labels) is not None]
 
 
-def retrieved_pitches(texts: list[str], bank: AudioBank, clap: str, clips: list, num_clips: int) -> list[float]:
+def retrieved_pitches(
+    texts: list[str], bank: AudioBank, clap: str, clips: list, num_clips: int, min_similarity: float
+) -> list[float]:
     """Return for each span text the mean log2 Hz of the clips that are retrieved for it; NaN where none is known."""
     known = {clip.id: clip.average_pitch_hz for clip in clips}
     hertz = torch.tensor([known.get(name) or math.nan for name in bank.descriptions.select(["id"])["id"].to_pylist()])
@@ -62,7 +64,9 @@ def retrieved_pitches(texts: list[str], bank: AudioBank, clap: str, clips: list,
     pitches = []
     for start in range(0, len(texts), 256):
         queries = encode([f"{text} sound" for text in texts[start : start + 256]])
-        pitches += hertz[bank.search(queries, num_clips).clip_ids].log2().nanmean(dim=1).tolist()
+        found = bank.search(queries, num_clips, min_similarity).clip_ids
+        heard = hertz[found.clamp(min=0)].masked_fill(found < 0, math.nan)
+        pitches += heard.log2().nanmean(dim=1).tolist()
     return pitches
 
 
@@ -121,6 +125,7 @@ def main() -> None:
     parser.add_argument("clap", help="the CLAP that the bank was built with")
     parser.add_argument("manifest", help="of the bank's clips, with their average_pitch_hz")
     parser.add_argument("--num-clips", type=int, default=1, help="clips retrieved for a name, as in training")
+    parser.add_argument("--min-similarity", type=float, default=-1.0, help="of a clip to be heard, as in training")
     parser.add_argument("--rows", type=int, default=6000, help="lessons")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="a Parquet file")
@@ -129,7 +134,7 @@ def main() -> None:
     bank, clips = AudioBank.load(args.bank), list(read_clips(args.manifest).clips)
     published = comparisons(args.data_dir)
     texts = known_spans(published, {words(clip.label): clip.label for clip in clips if clip.label})
-    pitches = retrieved_pitches(texts, bank, args.clap, clips, args.num_clips)
+    pitches = retrieved_pitches(texts, bank, args.clap, clips, args.num_clips, args.min_similarity)
     rows = lessons(published, texts, pitches, args.rows, draw)
     splits = load_both_tasks(args.data_dir).values()
     evaluated = [row for task in splits for split, held in task.items() if split != "train" for row in held]

@@ -93,14 +93,16 @@ def _nearest_of_few(
 def _products(keys: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
     """Return the products of all queries with all keys, `(num_queries, num_keys)`, a row lying in one piece.
 
-    Keys come first, and on a processor few at a time: one product with the queries first takes up to twice as long.
+    A processor gets the keys first, and few at a time: one product with the queries first takes up to twice as long.
     """
-    products = queries.new_empty(len(queries), len(keys))
-    step = _KEYS_AT_ONCE if keys.device.type == "cpu" else max(1, len(keys))
     # Within a training in bfloat16 the product would be one, too rough to choose by.
     with torch.autocast(queries.device.type, enabled=False):
-        for some, block in zip(keys.split(step), products.split(step, dim=1), strict=True):
-            block.copy_((some @ queries.T).T)
+        if keys.device.type != "cpu":
+            return queries @ keys.T
+        products = queries.new_empty(len(queries), len(keys))
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            products[:, start : start + len(some)] = (some @ queries.T).T
     return products
 
 
@@ -175,4 +177,4 @@ def _roughness() -> float:
 
 
 def _units(queries: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.normalize(queries.float(), dim=1)
+    return torch.nn.functional.normalize(queries.detach().float(), dim=1)

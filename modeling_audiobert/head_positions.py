@@ -1,8 +1,9 @@
 """The vocabulary head at some positions alone: in training, most of a sentence's logits are of no use."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import torch
 
@@ -28,13 +29,23 @@ def label_positions(labels: torch.LongTensor, ignored: int = -100) -> tuple[torc
     return positions, labels.gather(1, positions)
 
 
+@dataclass
+class _Wanted:
+    encoder: torch.nn.Module
+    positions: torch.LongTensor
+    cut: bool = False
+
+
 # As with what is injected: a context variable, so that threads that share the model do not cut each other's output.
-_WANTED: ContextVar[tuple[torch.nn.Module, torch.LongTensor] | None] = ContextVar("wanted_positions", default=None)
+_WANTED: ContextVar[_Wanted | None] = ContextVar("wanted_positions", default=None)
 
 
-def prepare_head(language_model: torch.nn.Module) -> torch.utils.hooks.RemovableHandle:
-    """Let `head_at` work on a masked language model of transformers, until what is returned is removed."""
-    return language_model.base_model.register_forward_hook(_keep_wanted)
+def prepare_head(language_model: torch.nn.Module) -> ExitStack:
+    """Let `head_at` work on a masked language model of transformers, until what is returned is closed."""
+    hooks = ExitStack()
+    hooks.callback(language_model.base_model.register_forward_hook(_cut_hidden).remove)
+    hooks.callback(language_model.register_forward_hook(_cut_logits).remove)
+    return hooks
 
 
 @contextmanager
@@ -48,20 +59,37 @@ def head_at(language_model: torch.nn.Module, positions: torch.LongTensor) -> Ite
         language_model: after `prepare_head`.
         positions (`torch.LongTensor` of shape `(batch_size, num_positions)`): the logits' second dimension.
     """
-    token = _WANTED.set((language_model.base_model, positions))
+    token = _WANTED.set(_Wanted(language_model.base_model, positions))
     try:
         yield
     finally:
         _WANTED.reset(token)
 
 
-def _keep_wanted(module: torch.nn.Module, inputs: tuple, output):
+def _cut_hidden(module: torch.nn.Module, inputs: tuple, output):
     wanted = _WANTED.get()
-    if wanted is None or wanted[0] is not module:
+    # With flash attention some families (ModernBERT) string all rows together; then the logits are cut instead.
+    if wanted is None or wanted.encoder is not module or output[0].ndim != 3:
         return output
-    hidden, positions = output[0], wanted[1]
-    kept = hidden.gather(1, positions.to(hidden.device).unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+    wanted.cut = True
+    return _with_first(output, _at(output[0], wanted.positions))
+
+
+def _cut_logits(module: torch.nn.Module, inputs: tuple, output):
+    wanted = _WANTED.get()
+    if wanted is None or wanted.encoder is not module.base_model:
+        return output
+    done, wanted.cut = wanted.cut, False
+    return output if done else _with_first(output, _at(output[0], wanted.positions))
+
+
+def _at(rows: torch.Tensor, positions: torch.LongTensor) -> torch.Tensor:
+    return rows.gather(1, positions.to(rows.device).unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
+
+
+def _with_first(output, value: torch.Tensor):
+    """Return what a module gave, a tuple or fields by name, with another first entry."""
     if isinstance(output, tuple):
-        return (kept, *output[1:])
-    output[next(iter(output))] = kept
+        return (value, *output[1:])
+    output[next(iter(output))] = value
     return output

@@ -7,7 +7,6 @@ import torch
 from .audio_bank import AudioBank
 from .errors import AudioBertInputError
 from .injection import average_clips
-from .quantization import quantized
 from .retrieval import AudioBertRetriever, longest_query
 from .sound_embedding import embed_sounds
 from .span_detection import SpanDetectionMixin
@@ -55,25 +54,7 @@ class HearingMixin(SpanDetectionMixin):
             return torch.zeros(0, config.projection_dim, device=device)
         retriever = self._require_retriever("retrieve clips")
         encoding = retriever.encode_queries(span_texts, self.config.query_template, longest_query(config))
-        quick = getattr(self, "_quick_queries", None)
-        tower = quick[0] if quick and device.type == "cpu" else self.clap_text
-        return tower(**encoding.to(device)).text_embeds
-
-    def quantize_queries(self, enabled: bool = True) -> None:
-        """Embed queries by an int8 copy of CLAP's text tower: twice as fast on a processor, a cosine of 0.9995 away.
-
-        For this object only: the weights, and what `save_pretrained` writes, stay as they are. A near tie between two
-        clips may turn out the other way. The language model is never quantised, since its answers would change for
-        ordinary text as well.
-
-        Args:
-            enabled (`bool`, *optional*, defaults to `True`): off, queries are embedded in the tower's own precision.
-
-        Raises:
-            AudioBertInputError: this PyTorch has no dynamic quantisation any more, or the model is not on a processor.
-        """
-        # In a tuple, or it would be one of the model's own modules, to be saved and trained.
-        self._quick_queries = (quantized(self.clap_text),) if enabled else None
+        return self.clap_text(**encoding.to(device)).text_embeds
 
     def encode_audio(self, audio_values: torch.FloatTensor) -> torch.FloatTensor:
         """Return the audio encoder's embeddings of some sounds.

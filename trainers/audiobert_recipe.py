@@ -47,7 +47,8 @@ class AudioBertRecipe:
         train_audio_encoder (`bool`): as in the paper; if not, the bank's values are injected as they are.
         feature_cache (`Path`, *optional*): where the clips' features are kept; by default in `output_dir`'s parent.
         max_length (`int`): the longest row, in tokens.
-        max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
+        max_train_rows (`int`, *optional*): train on that many of the benchmark's rows only, drawn by the seed; by
+            default on all.
         lessons (`Path`, *optional*): a Parquet file with further training rows, in the schema of the benchmark's: rows
             whose answer is what the bank's clips sound like, whatever the words make likely.
         counterfactuals (`int`): for each training row, so many further ones of the same words that hear something else

@@ -68,7 +68,7 @@ def train_audiobert(recipe: AudioBertRecipe) -> list[dict[str, Any]]:
     require_mask_token(tokenizer, recipe.language_model)
     rows = {split: _load_rows(recipe, split, data_dir) for split in ("train", "validation")}
     if recipe.lessons is not None:
-        rows["lessons"] = read_parquet_rows(Path(recipe.lessons), "train").to_list()
+        rows["lessons"] = _read_lessons(Path(recipe.lessons))
     _require_different_answers(rows["train"], data_dir)
     train_one = train_text_only if recipe.hearing == TEXT_ONLY else _train_one
     return run_seeds(recipe, lambda seed, folder: train_one(recipe, seed, folder, tokenizer, rows))
@@ -226,6 +226,17 @@ def _load_rows(recipe: AudioBertRecipe, split: str, data_dir: Path) -> list[dict
         raise AudioBertInputError(
             f"the {split} split of '{recipe.task}' in '{data_dir}' has no rows; nothing can be trained."
         )
+    return rows
+
+
+def _read_lessons(file: Path) -> list[dict]:
+    if not file.is_file():
+        raise AudioBertInputError(
+            f"'lessons' is '{file}', which is not a file: give a Parquet file of rows in the benchmark's schema."
+        )
+    rows = read_parquet_rows(file, "train").to_list()
+    if not rows:
+        raise AudioBertInputError(f"'lessons' is '{file}', which has no rows; leave it out, or write it again.")
     return rows
 
 

@@ -54,7 +54,7 @@ class MaskedReader:
         """Return what is read from each question's gap, with the evidence, by setting of hearing (None without).
 
         The rows of a batch are of similar length, and logits are computed for the gaps alone, which saves time and
-        changes nothing else.
+        changes nothing beyond rounding.
 
         Args:
             questions (`Sequence[Question]`).
@@ -85,12 +85,8 @@ class MaskedReader:
             asked_for = {**inputs, "labels": gaps, "asked_logits_only": True}
             yield from self.settings.outputs(asked_for, asked, padding)
             return
-        prepared = prepare_head(self.model)
-        try:
-            with head_at(self.model, label_positions(gaps)[0]):
-                logits = self.model(**inputs).logits
-        finally:
-            prepared.remove()
+        with prepare_head(self.model), head_at(self.model, label_positions(gaps)[0]):
+            logits = self.model(**inputs).logits
         yield None, logits, [Evidence()] * len(asked)
 
 

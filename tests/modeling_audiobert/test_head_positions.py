@@ -48,6 +48,33 @@ def test_logits_within_the_block_are_those_of_the_positions_and_afterwards_all(l
     assert torch.equal(logits(language_model), everywhere)
 
 
+def test_rows_strung_together_for_the_head_are_cut_behind_it(language_model):
+    everywhere = logits(language_model)
+    bert = language_model.base_model
+    strung = bert.register_forward_hook(lambda _, __, output: replaced(output, output[0].flatten(0, 1)), prepend=True)
+    apart = language_model.register_forward_hook(
+        lambda _, __, output: replaced(output, output[0].unflatten(0, (2, 6))), prepend=True
+    )
+    with strung, apart, head_at(language_model, POSITIONS):
+        for _ in range(2):
+            there = logits(language_model)
+            expected = everywhere.gather(1, POSITIONS.unsqueeze(-1).expand(-1, -1, everywhere.shape[-1]))
+            torch.testing.assert_close(there, expected, atol=1e-5, rtol=1e-4)
+
+
+def replaced(output, value: torch.Tensor):
+    output[next(iter(output))] = value
+    return output
+
+
+def test_a_head_is_prepared_until_it_is_closed(parts):
+    model = AutoModelForMaskedLM.from_pretrained(parts.language_model).eval()
+    with prepare_head(model), head_at(model, POSITIONS):
+        assert logits(model).shape[1] == 2
+    with head_at(model, POSITIONS):
+        assert logits(model).shape[1] == 6
+
+
 def test_another_thread_and_another_model_are_not_concerned(language_model, parts):
     other = AutoModelForMaskedLM.from_pretrained(parts.language_model).eval()
     prepare_head(other)

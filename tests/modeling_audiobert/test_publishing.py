@@ -1,5 +1,8 @@
 """Model cards, and uploads to a stand-in for the Hub on 127.0.0.1."""
 
+import ast
+from pathlib import Path
+
 import huggingface_hub
 import pytest
 import torch
@@ -11,6 +14,7 @@ from tiny_audiobert import assemble
 from tiny_bank import random_bank
 
 from audiobert import AudioBertForMaskedLM, AudioBertInputError
+from audiobert.modeling_audiobert import modeling_audiobert
 from audiobert.modeling_audiobert.model_card import RunFacts, audiobert_card
 
 
@@ -24,6 +28,16 @@ RESULT = EvalResult(
     metric_name="accuracy, hearing on",
     metric_value=0.5,
 )
+
+
+def test_every_module_of_the_model_is_named_where_transformers_4_looks_for_what_to_copy():
+    package = Path(modeling_audiobert.__file__)
+    imported = {
+        node.module
+        for node in ast.walk(ast.parse(package.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+    }
+    assert {file.stem for file in package.parent.glob("*.py")} - imported == {"__init__", package.stem}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, TrainerCallback
 
 from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
-from audiobert.trainers import audiobert_trainer
+from audiobert.trainers import audiobert_trainer, audiobert_training
 from audiobert.trainers.audiobert_training import AudioBertRecipe, train_audiobert
 from audiobert.trainers.learning_rates import LearningRates
 from audiobert.trainers.prediction import fill_masks
@@ -169,7 +169,15 @@ def test_a_clean_train_split_leaves_out_the_sentences_of_other_splits(inputs, tm
     assert rows[False] - rows[True] == len(copied) == 3
 
 
-def test_lessons_are_further_rows_of_which_alone_names_are_hidden(inputs, tmp_path):
+def test_lessons_are_further_rows_of_which_alone_names_are_hidden(inputs, tmp_path, monkeypatch):
+    trained_on = []
+
+    class Noted(audiobert_trainer.AudioBertTrainer):
+        def __init__(self, *args, train_dataset, **kwargs):
+            trained_on.append(train_dataset)
+            super().__init__(*args, train_dataset=train_dataset, **kwargs)
+
+    monkeypatch.setattr(audiobert_training, "AudioBertTrainer", Noted)
     rows = load_auditorybench("sound_pitch_comparison", "train", inputs["data_dir"]).select(range(5))
     lessons = tmp_path / "lessons.parquet"
     rows.to_parquet(lessons)
@@ -182,6 +190,10 @@ def test_lessons_are_further_rows_of_which_alone_names_are_hidden(inputs, tmp_pa
         "text alone": {"hearing": "text_only"},
     }.items():
         (metrics[name],) = train_audiobert(recipe(inputs, tmp_path / name, **{**settings, **changes}))
+    without, hidden, _ = trained_on
+    assert hidden[:-5] == without
+    mask = AutoTokenizer.from_pretrained(inputs["language_model"]).mask_token_id
+    assert all(row.input_ids.count(mask) > sum(label != -100 for label in row.labels) for row in hidden[-5:])
     counts = {name: found["rows"]["train"] for name, found in metrics.items()}
     assert counts["with"] == counts["text alone"] == counts["without"] + 5
     assert counts["exchanged"] == counts["without"] + 10
@@ -218,7 +230,7 @@ def test_with_a_frozen_encoder_the_banks_values_stay(inputs, tmp_path):
         ({"learning_rates": LearningRates(projection=-1.0)}, "learning_rates.projection is -1.0"),
         ({"counterfactual_share": 1.5}, "counterfactual_share=1.5 is no share; give a number from 0 to 1"),
         ({"hidden_names": -0.1}, "hidden_names=-0.1 is no share"),
-        ({"lessons": Path("nowhere.parquet")}, "cannot read 'nowhere.parquet'"),
+        ({"lessons": Path("nowhere.parquet")}, "'lessons' is 'nowhere.parquet', which is not a file"),
     ],
     ids=[
         *("data", "audio", "no bank", "bank", "detector", "nothing heard", "injection", "seeds"),

@@ -187,7 +187,7 @@ def _train_parts(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_m
     )
     steps(
         "CLAP",
-        "Training CLAP, which finds the clip for a name: its sound side, to meet its text side.",
+        "Training CLAP: its sound side learns to meet its text side, which finds clips by their captions.",
         root / "clap" / "metrics.json",
         train(
             ClapRecipe,
@@ -220,15 +220,17 @@ def _train_parts(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_m
 
 def _make_bank(root: Path) -> None:
     """Make the bank. From the few clips of a sample a CLAP learns by heart at best; it knows captions without that."""
-    by_sound = root / "bank_by_sound"
+    by_sound, keyed = root / "bank_by_sound", root / "bank_by_caption"
+    shutil.rmtree(keyed, ignore_errors=True)  # of a run that was killed while it wrote
     build_bank(
         root / "clips" / BANK_MANIFEST,
         load_bank_encoders(root / "clap", root / "audio_encoder"),
         by_sound,
         BankOptions(embed_audio=True),
     )
-    save_keyed_by_captions(by_sound, root / "clap", root / "bank")
+    save_keyed_by_captions(by_sound, root / "clap", keyed)
     shutil.rmtree(by_sound)
+    keyed.replace(root / "bank")  # last: where it is, the step is done
 
 
 def _train_models(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_model: str) -> None:
