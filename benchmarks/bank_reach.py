@@ -22,11 +22,12 @@ import torch
 
 from audiobert import AudioBank
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, PITCH
 from audiobert.trainers.bank_search import load_query_encoder
+from audiobert.trainers.clap_evaluation import QUERY_TEMPLATE
 from audiobert.trainers.clip_sources import read_clips
 
 
-ANIMALS, PITCH = "animal_sound_recognition", "sound_pitch_comparison"
 DEPTHS = (1, 5, 10)
 
 
@@ -124,6 +125,17 @@ def spread_of_names(rows: list[dict], least: int = 30) -> dict:
     return {"names": len(frequent), "of_one_name": statistics.fmean(frequent), "of_all": statistics.pstdev(pooled)}
 
 
+def found_clips(
+    texts: list[str], bank: AudioBank, clap: str, count: int, min_similarity: float = -1.0
+) -> torch.LongTensor:
+    """Return the clips that are retrieved for each name, of shape `(num_texts, count)`, -1 for none."""
+    encode, found = load_query_encoder(bank, bank, clap), []
+    for start in range(0, len(texts), 256):
+        queries = encode([QUERY_TEMPLATE.format(span=text) for text in texts[start : start + 256]])
+        found.append(bank.search(queries, count, min_similarity).clip_ids)
+    return torch.cat(found) if found else torch.empty(0, count, dtype=torch.long)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", type=Path, help="AuditoryBench's CSV files")
@@ -137,15 +149,11 @@ def main() -> None:
     ordered = [clips[name] for name in bank.descriptions.select(["id"])["id"].to_pylist()]
     rows = {
         (task, split): load_auditorybench(task, split, args.data_dir).to_list()
-        for task in (ANIMALS, PITCH)
+        for task in (ANIMAL, PITCH)
         for split in args.splits
     }
     texts = sorted({span["text"].lower() for part in rows.values() for row in part for span in row["spans"]})
-    encode, retrieved = load_query_encoder(bank, bank, args.clap), {}
-    for start in range(0, len(texts), 256):
-        part = texts[start : start + 256]
-        found = bank.search(encode([f"{text} sound" for text in part]), max(DEPTHS)).clip_ids.tolist()
-        retrieved |= dict(zip(part, found, strict=True))
+    retrieved = dict(zip(texts, found_clips(texts, bank, args.clap, max(DEPTHS)).tolist(), strict=True))
     hertz = torch.tensor([clip.average_pitch_hz or math.nan for clip in ordered])
     reach = Reach([clip.label or "" for clip in ordered], hertz.log2(), retrieved)
     by_name = {words(label): label for label in set(reach.labels) if label}

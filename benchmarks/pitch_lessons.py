@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 import torch
-from bank_reach import named_label, words
+from bank_reach import found_clips, named_label, words
 from datasets import Dataset
 
 from audiobert import AudioBank
@@ -28,12 +28,11 @@ from audiobert.dataset_scripts.auditorybench.features import FEATURES
 from audiobert.dataset_scripts.auditorybench.loading import load_both_tasks
 from audiobert.dataset_scripts.auditorybench.overlap import without_shared_sentences
 from audiobert.dataset_scripts.auditorybench.rows import PITCH_CHOICES, make_row
+from audiobert.dataset_scripts.auditorybench.sources import PITCH
 from audiobert.modeling_audiobert.atomic_files import staged_file
-from audiobert.trainers.bank_search import load_query_encoder
 from audiobert.trainers.clip_sources import read_clips
 
 
-PITCH = "sound_pitch_comparison"
 LEAST_OCTAVES = 0.15
 
 
@@ -60,14 +59,9 @@ def retrieved_pitches(
     """Return for each span text the mean log2 Hz of the clips that are retrieved for it; NaN where none is known."""
     known = {clip.id: clip.average_pitch_hz for clip in clips}
     hertz = torch.tensor([known.get(name) or math.nan for name in bank.descriptions.select(["id"])["id"].to_pylist()])
-    encode = load_query_encoder(bank, bank, clap)
-    pitches = []
-    for start in range(0, len(texts), 256):
-        queries = encode([f"{text} sound" for text in texts[start : start + 256]])
-        found = bank.search(queries, num_clips, min_similarity).clip_ids
-        heard = hertz[found.clamp(min=0)].masked_fill(found < 0, math.nan)
-        pitches += heard.log2().nanmean(dim=1).tolist()
-    return pitches
+    found = found_clips(texts, bank, clap, num_clips, min_similarity)
+    heard = hertz[found.clamp(min=0)].masked_fill(found < 0, math.nan)
+    return heard.log2().nanmean(dim=1).tolist()
 
 
 def with_spans(row: dict, texts: tuple[str, str]) -> str:
