@@ -17,6 +17,8 @@ os.environ["HF_HUB_CACHE"] = f"{_CACHES.name}/hub"
 os.environ["HF_DATASETS_CACHE"] = f"{_CACHES.name}/datasets"
 os.environ["HF_MODULES_CACHE"] = f"{_CACHES.name}/modules"
 
+import huggingface_hub.constants  # noqa: E402 - reads these settings when imported
+import huggingface_hub.utils  # noqa: E402
 from tiny_models import (  # noqa: E402 - reads these settings when imported
     LANGUAGE_MODELS,
     save_audio_encoder,
@@ -65,6 +67,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real inputs are not here: put the project's shared folder at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def online(monkeypatch):
+    """Leave for huggingface_hub to send requests, which a stand-in on 127.0.0.1 answers."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    # Before huggingface_hub 1, sessions are kept by thread number: those made offline refuse, those made here do not.
+    forget_sessions = getattr(huggingface_hub.utils, "reset_sessions", lambda: None)
+    forget_sessions()
+    yield
+    forget_sessions()
 
 
 @pytest.fixture(autouse=True)

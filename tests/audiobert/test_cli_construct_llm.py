@@ -2,8 +2,6 @@
 
 import json
 
-import huggingface_hub.constants
-import huggingface_hub.utils
 import pytest
 from chat_stand_in import MODEL, ChatState, Misdeeds, chat_handler
 from http_stand_in import serving
@@ -19,10 +17,7 @@ def state():
 
 
 @pytest.fixture
-def options(state, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    # Before huggingface_hub 1, sessions are kept by thread number, those made while offline too.
-    getattr(huggingface_hub.utils, "reset_sessions", lambda: None)()
+def options(state, online):
     with serving(chat_handler(state)) as address:
         yield ["--base-url", f"{address}/v1", "--model", MODEL, "backoff_seconds=0.01", "max_retries=1"]
 

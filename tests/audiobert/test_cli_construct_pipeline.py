@@ -3,8 +3,6 @@
 import json
 
 import datasets
-import huggingface_hub.constants
-import huggingface_hub.utils
 import soundfile
 from chat_stand_in import MODEL, ChatState, chat_handler, often_wrong
 from http_stand_in import serving
@@ -38,9 +36,7 @@ def run(*command):
     return json.loads(done.stdout)
 
 
-def test_captioned_clips_become_a_benchmark_that_is_loaded_and_evaluated(parts, tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    getattr(huggingface_hub.utils, "reset_sessions", lambda: None)()
+def test_captioned_clips_become_a_benchmark_that_is_loaded_and_evaluated(parts, tmp_path, online):
     manifest, clips = write_sounds(tmp_path / "clips")
     built = tmp_path / "built"
     with serving(chat_handler(ChatState(often_wrong()))) as address:

@@ -60,8 +60,7 @@ class Answering(Quiet):
         self.answer(b"[]")
 
 
-def test_the_hub_is_asked_and_what_it_says_is_told(monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+def test_the_hub_is_asked_and_what_it_says_is_told(monkeypatch, online):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(Answering) as address:
         monkeypatch.setattr(constants, "ENDPOINT", address)

@@ -25,12 +25,12 @@ def published(shared) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def online(monkeypatch):
+def downloads_allowed(monkeypatch):
     """The tests run offline; 127.0.0.1 is to be reached all the same."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
 
 
-def test_a_download_is_verified_and_never_repeated(published, online):
+def test_a_download_is_verified_and_never_repeated(published, downloads_allowed):
     requested = []
     with serving(files_handler(published, requested)) as address:
         rows = load_dataset("auditorybench", ANIMAL, url=address, split="wiki")
@@ -46,7 +46,7 @@ def test_a_download_is_verified_and_never_repeated(published, online):
     assert len(requested) == seen
 
 
-def test_other_bytes_than_the_published_are_refused_and_fetched_afresh(published, online, own_cache):
+def test_other_bytes_than_the_published_are_refused_and_fetched_afresh(published, downloads_allowed, own_cache):
     whole = published[PLACES["validation"]]
     with serving(files_handler(published, [])) as address:
         published[PLACES["validation"]] = whole.replace(b"dog", b"cat", 1)
@@ -59,7 +59,7 @@ def test_other_bytes_than_the_published_are_refused_and_fetched_afresh(published
         assert len(load_dataset("auditorybench", ANIMAL, url=address, split="validation")) == 593
 
 
-def test_the_train_file_without_known_bytes_is_verified_by_rows_and_columns(published, online):
+def test_the_train_file_without_known_bytes_is_verified_by_rows_and_columns(published, downloads_allowed):
     train = published[PLACES["train"]]
     with serving(files_handler(published, [])) as address:
         published[PLACES["train"]] = train[: train.rindex(b"\n", 0, -1) + 1]
@@ -73,7 +73,7 @@ def test_the_train_file_without_known_bytes_is_verified_by_rows_and_columns(publ
     assert source.startswith("HJ-Ok/AudioBERT@b5fa9bf149bc/dataset/animal_sound_recognition/train.csv (sha256")
 
 
-def test_a_missing_file_names_both_ways_out(online):
+def test_a_missing_file_names_both_ways_out(downloads_allowed):
     with (
         serving(files_handler({}, [])) as address,
         pytest.raises(AudioBertInputError, match=r"(?s)could not download .*connect to the network.*pass data_dir="),

@@ -26,18 +26,13 @@ print(json.dumps({split: loaded[split]["id"][:] for split in loaded}))
 
 
 @pytest.fixture
-def exported(benchmark_folder, tmp_path, monkeypatch):
+def exported(benchmark_folder, tmp_path, monkeypatch, online):
     """An exported folder, and leave to reach 127.0.0.1 with a token."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     # The stand-in takes large files as Git LFS does; Xet, which the real Hub also offers, is a service of its own.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    # huggingface_hub below 1.0 keeps offline sessions until it is told to make new ones.
-    forget_sessions = getattr(huggingface_hub, "configure_http_backend", lambda: None)
-    forget_sessions()
     export_by_name("auditorybench", tmp_path / "out", benchmark_folder, repository="me/bench")
-    yield tmp_path / "out"
-    forget_sessions()
+    return tmp_path / "out"
 
 
 @contextlib.contextmanager

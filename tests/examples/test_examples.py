@@ -4,7 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 import soundfile
 import torch
@@ -94,12 +93,11 @@ def test_an_added_sound_is_heard_and_changes_the_answer(parts, model, tmp_path, 
     assert before.partition("answers")[2] != after.partition("answers")[2]
 
 
-def test_a_benchmark_is_constructed_from_captions(tmp_path, capsys, monkeypatch):
+def test_a_benchmark_is_constructed_from_captions(tmp_path, capsys, online):
     captions = [f"{caption}, take {take}" for take in range(4) for caption in CAPTIONS]
     manifest = write_manifest(tmp_path / "clips", captions)
     for number in range(len(captions)):
         soundfile.write(tmp_path / "clips" / f"{number}.wav", tone(100 + 40 * number, 0.3), 16_000)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     with serving(chat_handler(ChatState())) as address:
         run("construct_a_benchmark", manifest, f"{address}/v1", tmp_path / "mine", MODEL)
     assert re.search(r"^\d+ candidates, \d+ rejected$", capsys.readouterr().out, re.M)

@@ -52,17 +52,13 @@ def folder(model, tmp_path):
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def hub(monkeypatch, online):
     """A stand-in that huggingface_hub takes for the Hub, with leave to reach it and a token."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     # Which transformers 4 remembers from its import.
     monkeypatch.setattr("transformers.utils.hub._is_offline_mode", False, raising=False)
     # The stand-in takes large files as Git LFS does; Xet, which the real Hub also offers, is a service of its own.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    # huggingface_hub below 1.0 keeps offline sessions until it is told to make new ones.
-    forget_sessions = getattr(huggingface_hub, "configure_http_backend", lambda: None)
-    forget_sessions()
     state = HubState("hf_right", kind="models")
     with serving(hub_handler(state)) as address, pytest.MonkeyPatch.context() as patch:
         template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
@@ -72,7 +68,6 @@ def hub(monkeypatch):
         patch.setattr(huggingface_hub.constants, "ENDPOINT", address)
         patch.setattr("huggingface_hub.hf_api.api.endpoint", address)
         yield state
-    forget_sessions()
 
 
 def test_a_saved_folder_has_a_card_of_what_it_is_made_of(model, folder):

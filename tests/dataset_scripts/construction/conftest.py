@@ -2,8 +2,6 @@
 
 import contextlib
 
-import huggingface_hub.constants
-import huggingface_hub.utils
 import pytest
 from chat_stand_in import MODEL, ChatState, chat_handler
 from http_stand_in import serving
@@ -13,11 +11,8 @@ from audiobert.dataset_scripts.construction.llm_settings import LlmSettings
 
 
 @pytest.fixture
-def chat(monkeypatch):
+def chat(online):
     """Return a function that starts a server with some misdeeds and returns its state and settings to ask it."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    # Before huggingface_hub 1, sessions are kept by thread number, those made while offline too.
-    getattr(huggingface_hub.utils, "reset_sessions", lambda: None)()
     with contextlib.ExitStack() as servers:
 
         def start(misdeeds=None, **changes):
