@@ -1,7 +1,6 @@
 """Upload to a stand-in for the Hub on 127.0.0.1, and loading from it."""
 
 import contextlib
-import os
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import huggingface_hub
 import pytest
 import yaml
 from http_stand_in import serving
-from hub_stand_in import COMMIT, HubState, hub_handler
+from hub_stand_in import COMMIT, HubState, environment_with_hub, hub_handler
 
 from audiobert.dataset_scripts.auditorybench.benchmarks import export_by_name
 from audiobert.dataset_scripts.auditorybench.hub_upload import push_folder
@@ -54,9 +53,7 @@ def test_what_is_pushed_is_the_export_and_loads_from_the_hub(exported, tmp_path)
         assert state.files == files_of(exported)
         assert state.repository["type"] == "dataset"
         assert state.repository.get("private") or state.repository.get("visibility") == "private"
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-        } | {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        environment = environment_with_hub(address, tmp_path / "home")
         done = subprocess.run(
             [sys.executable, "-c", FROM_THE_HUB], capture_output=True, text=True, env=environment, check=False
         )

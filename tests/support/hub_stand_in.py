@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -60,6 +61,17 @@ class HubState:
         depths = [range(1, len(rest) + 1) if recursive else (1,) for rest in rests]
         names = {prefix + "/".join(rest[:n]) for rest, deep in zip(rests, depths, strict=True) for n in deep}
         return self.entries(sorted(names))
+
+
+def environment_with_hub(address: str, home: Path) -> dict[str, str]:
+    """The environment of a process to which the stand-in is the Hub, and which shares no cache with the tests.
+
+    What an earlier test left of the same `me/bench` would else be found there in place of what the stand-in serves.
+    """
+    settings = ("HUB_OFFLINE", "DATASETS_OFFLINE", "HUB_CACHE", "DATASETS_CACHE", "MODULES_CACHE")
+    unwanted = {f"HF_{setting}" for setting in settings}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return kept | {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
 
 
 def hub_handler(state: HubState) -> type[Quiet]:  # noqa: C901 - a class of short methods, closed over the state

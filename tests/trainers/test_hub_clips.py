@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from http_stand_in import serving
-from hub_stand_in import HubState, hub_handler
+from hub_stand_in import HubState, environment_with_hub, hub_handler
 from tiny_sounds import tone
 from tiny_tars import sound_bytes, write_tars
 
@@ -101,10 +100,8 @@ print(json.dumps(results))
 def from_the_hub(state: HubState, home, *names: str) -> list:
     """What another process finds under these names, the Hub being a stand-in for it."""
     state.repository = {"type": "dataset"}
-    unwanted = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_DATASETS_CACHE")
     with serving(hub_handler(state)) as address:
-        environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-        environment |= {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+        environment = environment_with_hub(address, home)
         done = subprocess.run(
             [sys.executable, "-c", FROM_THE_HUB, *names], capture_output=True, text=True, env=environment, check=False
         )
