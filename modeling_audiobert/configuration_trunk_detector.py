@@ -23,6 +23,8 @@ class TrunkDetectorConfig(PretrainedConfig):
             Layers of self-attention behind that, which look at the whole sentence.
         num_attention_heads (`int`, *optional*, defaults to 4): of each of them; divides `width`.
         dropout (`float`, *optional*, defaults to 0.1): before each of its layers, in training only.
+        num_probes (`int`, *optional*, defaults to 1):
+            Probes of this shape side by side; the probability is the mean of theirs.
         detector_threshold (`float`, *optional*, defaults to 0.5):
             Probability from which a token belongs to a span, as it was chosen in training.
         language_model_fingerprint (`str`, *optional*):
@@ -43,6 +45,7 @@ class TrunkDetectorConfig(PretrainedConfig):
         attention_layers: int = 0,
         num_attention_heads: int = 4,
         dropout: float = 0.1,
+        num_probes: int = 1,
         detector_threshold: float = 0.5,
         language_model_fingerprint: str | None = None,
         **kwargs,
@@ -55,6 +58,7 @@ class TrunkDetectorConfig(PretrainedConfig):
         self.attention_layers = attention_layers
         self.num_attention_heads = num_attention_heads
         self.dropout = dropout
+        self.num_probes = num_probes
         self.detector_threshold = detector_threshold
         self.language_model_fingerprint = language_model_fingerprint
         self._check()
@@ -67,6 +71,7 @@ class TrunkDetectorConfig(PretrainedConfig):
             "window": 1,
             "attention_layers": 0,
             "num_attention_heads": 1,
+            "num_probes": 1,
         }
         for name, lowest in {**least, "layer": 0, "attention_layers": 0}.items():
             if getattr(self, name) < lowest:

@@ -19,8 +19,8 @@ _GROUP = 64
 _KEYS_AT_ONCE = 4096
 # Numbers of the keys of candidates that are held at once: 16 MiB.
 _MOST_GATHERED = 2**22
-# Numbers that a comparison in float64 holds at once: 4 MiB, which stay in the processor's cache.
-_MOST_FLOAT64 = 2**19
+# Numbers that a comparison in float64 holds at once: 512 KiB, which stay in the processor's cache.
+_MOST_FLOAT64 = 2**16
 # More than rounding can change a cosine of vectors of norm 1, of any width in use, by what PyTorch may do to float32
 # products: nothing, TensorFloat32 on a GPU, or bfloat16.
 _ROUGHNESS = {"highest": 1e-5, "high": 2e-3, "medium": 2e-2}
@@ -70,7 +70,9 @@ def _rank_few(
     keys: torch.Tensor, queries: torch.Tensor, candidates: torch.LongTensor, count: int
 ) -> tuple[torch.LongTensor, torch.DoubleTensor]:
     with torch.autocast(queries.device.type, enabled=False):
-        products = (keys[candidates.clamp(min=0)] @ queries.unsqueeze(2)).squeeze(2)
+        # Twice as quick as keys[candidates]; the same rows.
+        gathered = torch.nn.functional.embedding(candidates.clamp(min=0), keys)
+        products = (gathered @ queries.unsqueeze(2)).squeeze(2)
     products = products.masked_fill(candidates < 0, -torch.inf)
     # Half of the time of a search by index would otherwise go into comparing in float64 what is far off.
     least = products.topk(min(count, products.shape[1]), dim=1).values[:, -1:] - _roughness()
@@ -151,7 +153,7 @@ def _rank(
     step = max(1, _MOST_FLOAT64 // max(1, keys.shape[1]))
     exact_queries = queries.double()
     cosines = [
-        keys[some_ids].double().mul_(exact_queries[some_rows]).sum(dim=1)
+        keys.index_select(0, some_ids).double().mul_(exact_queries.index_select(0, some_rows)).sum(dim=1)
         for some_rows, some_ids in zip(rows.split(step), ids.split(step), strict=True)
     ]
     all_rows = torch.arange(len(queries), device=rows.device).repeat_interleave(best[0].shape[1])

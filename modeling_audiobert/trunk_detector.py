@@ -1,5 +1,8 @@
 """The trunk detector: a small probe on hidden states that the language model computes anyway."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -12,13 +15,26 @@ from .fingerprint import language_model_fingerprint
 
 __all__ = ["TrunkDetector"]
 
+# What probes of one detector must have in common.
+_SHAPE = (
+    "hidden_size",
+    "layer",
+    "width",
+    "window",
+    "attention_layers",
+    "num_attention_heads",
+    "id2label",
+    "language_model_fingerprint",
+)
+
 
 class TrunkDetector(PreTrainedModel):
     """Labels the tokens that name a sound, from the hidden states of a middle layer of the language model.
 
     Takes hidden states of shape `(batch_size, sequence_length, hidden_size)`, gives logits of shape
     `(batch_size, sequence_length, num_labels)`; label 0 means "outside". One hidden layer over a window of tokens,
-    then self-attention if the configuration asks for it.
+    then self-attention if the configuration asks for it. Of several probes, each learns by itself, and the logits are
+    the logarithm of their mean probability.
 
     Args:
         config (`TrunkDetectorConfig`): the probe.
@@ -34,12 +50,36 @@ class TrunkDetector(PreTrainedModel):
 
     def __init__(self, config: TrunkDetectorConfig):
         super().__init__(config)
-        self.norm = nn.LayerNorm(config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size * config.window, config.width)
-        self.attention = nn.ModuleList(_AttentionLayer(config) for _ in range(config.attention_layers))
-        self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.width, config.num_labels)
+        self.probes = nn.ModuleList(_Probe(config) for _ in range(config.num_probes))
         self.post_init()
+
+    @classmethod
+    def combined(cls, detectors: Sequence["TrunkDetector"]) -> "TrunkDetector":
+        """Return one detector with the probes of several, trained on the same hidden states, side by side.
+
+        Args:
+            detectors (`Sequence[TrunkDetector]`): of equal configurations, but for `num_probes` and the threshold;
+                the first one's threshold is kept.
+
+        Raises:
+            AudioBertInputError: there is none, or their configurations differ.
+        """
+        if not detectors:
+            raise AudioBertInputError("no trunk detector to combine was given; give at least one.")
+        probes = [probe for detector in detectors for probe in detector.probes]
+        first = detectors[0].config.to_dict()
+        for detector in detectors[1:]:
+            other = detector.config.to_dict()
+            differing = [name for name in _SHAPE if first[name] != other[name]]
+            if differing:
+                raise AudioBertInputError(
+                    f"trunk detectors with another {' and '.join(differing)} cannot be combined; train them by one "
+                    f"recipe, with several seeds."
+                )
+        whole = cls(TrunkDetectorConfig(**{**first, "num_probes": len(probes)}))
+        for mine, theirs in zip(whole.probes, probes, strict=True):
+            mine.load_state_dict(theirs.state_dict())
+        return whole.to(next(detectors[0].parameters()).device).eval()
 
     def forward(
         self,
@@ -59,17 +99,18 @@ class TrunkDetector(PreTrainedModel):
                 loss.
             **kwargs: `num_items_in_batch` of the Trainer; the rest is not used.
         """
-        hidden = self.norm(hidden_states.to(self.dense.weight.dtype))
-        if attention_mask is not None:
-            hidden = hidden * attention_mask.unsqueeze(-1).to(hidden.dtype)
-        hidden = nn.functional.gelu(self.dense(self._windows(self.dropout(hidden))))
-        seen = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
-        for layer in self.attention:
-            hidden = layer(hidden, seen)
-        logits = self.classifier(self.dropout(hidden))
+        each = [probe(hidden_states, attention_mask) for probe in self.probes]
+        logits = each[0]
+        if len(each) > 1:
+            together = torch.stack(each).float().log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(each))
+            logits = together.to(each[0].dtype)
         loss = None
         if labels is not None:
-            loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
+            losses = [
+                nn.functional.cross_entropy(own.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
+                for own in each
+            ]
+            loss = torch.stack(losses).mean()
         return TokenClassifierOutput(loss=loss, logits=logits)
 
     def check_language_model(self, language_model: PreTrainedModel, name: str) -> None:
@@ -90,16 +131,6 @@ class TrunkDetector(PreTrainedModel):
                 f"language_model={name}."
             )
 
-    def _windows(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return each token's neighbours side by side, of shape `(batch_size, sequence_length, window * hidden_size)`;
-        zeros beyond the ends."""
-        reach = self.config.window // 2
-        if not reach:
-            return hidden
-        padded = nn.functional.pad(hidden, (0, 0, reach, reach))
-        length = hidden.shape[1]
-        return torch.cat([padded[:, start : start + length] for start in range(self.config.window)], dim=-1)
-
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -107,6 +138,38 @@ class TrunkDetector(PreTrainedModel):
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+class _Probe(nn.Module):
+    """`(batch_size, sequence_length, hidden_size)` to logits of `(batch_size, sequence_length, num_labels)`."""
+
+    def __init__(self, config: TrunkDetectorConfig):
+        super().__init__()
+        self.reach = config.window // 2
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size * config.window, config.width)
+        self.attention = nn.ModuleList(_AttentionLayer(config) for _ in range(config.attention_layers))
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.width, config.num_labels)
+
+    def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        hidden = self.norm(hidden_states.to(self.dense.weight.dtype))
+        if attention_mask is not None:
+            hidden = hidden * attention_mask.unsqueeze(-1).to(hidden.dtype)
+        hidden = nn.functional.gelu(self.dense(self._windows(self.dropout(hidden))))
+        seen = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
+        for layer in self.attention:
+            hidden = layer(hidden, seen)
+        return self.classifier(self.dropout(hidden))
+
+    def _windows(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return each token's neighbours side by side, of shape `(batch_size, sequence_length, window * hidden_size)`;
+        zeros beyond the ends."""
+        if not self.reach:
+            return hidden
+        padded = nn.functional.pad(hidden, (0, 0, self.reach, self.reach))
+        length = hidden.shape[1]
+        return torch.cat([padded[:, start : start + length] for start in range(2 * self.reach + 1)], dim=-1)
 
 
 class _AttentionLayer(nn.Module):

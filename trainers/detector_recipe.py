@@ -20,6 +20,7 @@ class ProbeSettings:
         window (`int`): tokens that its first layer looks at.
         attention_layers (`int`), num_attention_heads (`int`): self-attention over the whole sentence behind it.
         dropout (`float`): in training.
+        num_probes (`int`): so many of this shape are trained side by side, and their mean probability counts.
     """
 
     layer: int | None = None
@@ -28,6 +29,7 @@ class ProbeSettings:
     attention_layers: int = 0
     num_attention_heads: int = 4
     dropout: float = 0.1
+    num_probes: int = 1
 
 
 @dataclass
@@ -51,6 +53,8 @@ class DetectorRecipe:
             `without_full_stops`.
         output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
         seeds (`list[int]`): one run each; a run that has ended is not repeated.
+        combine (`bool`): with several seeds of a trunk detector, also save one detector that has the probes of all, in
+            `combined` below `output_dir`: better than any of them, and each further probe costs what the first does.
         max_length (`int`): tokens of a sentence that are read; longer ones are cut.
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
         training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.
@@ -69,6 +73,7 @@ class DetectorRecipe:
     open_ended_share: float = 0.0
     output_dir: Path = Path("runs/detector")
     seeds: list[int] = field(default_factory=lambda: [0])
+    combine: bool = False
     max_length: int = 128
     max_train_rows: int | None = None
     training: dict[str, Any] = field(

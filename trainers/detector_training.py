@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, EvalPrediction, PreTrainedModel, PreTrai
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.dataset_scripts.auditorybench.sources import COMBINED
+from audiobert.modeling_audiobert import TrunkDetector
 from audiobert.modeling_audiobert.atomic_files import staged_folder
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
@@ -26,9 +27,12 @@ from .finite_loss import FiniteLossMixin
 from .masked_sentences import require_mask_token
 from .model_card import CardFacts, write_model_card
 from .provenance import rows_digest, versions
+from .recipe import save_recipe
 from .row_order import RowOrderMixin
 from .training_run import (
+    METRICS_FILE,
     finished_run,
+    read_metrics,
     require_folder,
     require_shares,
     run_training,
@@ -45,6 +49,7 @@ __all__ = ["DetectorRecipe", "detector_kind", "load_detector_tokenizer", "span_t
 
 logger = logging.getLogger(__name__)
 
+COMBINED_FOLDER = "combined"
 TABLE_FILE, TABLE_DATA_FILE = "table2.md", "table2.json"
 
 
@@ -56,7 +61,8 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     """Train one span detector per seed, choose its threshold, measure it, and save it with its card.
 
     A run that was interrupted goes on from its last checkpoint; one that has ended is not repeated. Beside the runs,
-    `table2.md` and `table2.json` give Table II over the seeds.
+    `table2.md` and `table2.json` give Table II over the seeds. Where the recipe says `combine`, a detector of all
+    probes is saved in `combined`, and is a row of the table.
 
     Returns:
         The metrics of each run, as in its `metrics.json`.
@@ -69,12 +75,24 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
         require_folder(recipe.data_dir, "data_dir", "AuditoryBench's CSV files")
     require_shares(recipe, "open_ended_share")
     runs = seed_folders(recipe)
+    if recipe.combine and recipe.detector != "trunk":
+        raise AudioBertInputError(
+            f"combine=true puts trunk detectors together, but this is detector={recipe.detector}; leave it out."
+        )
+    combine = recipe.combine and len(runs) > 1
+    # The same runs with and without it, so that detectors trained before can be combined.
+    recipe = replace(recipe, combine=False)
     finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
-    if not all(finished.values()):
+    whole = _combined_before(recipe) if combine and all(finished.values()) else None
+    if not all(finished.values()) or (combine and whole is None):
         inputs = _Inputs(recipe)
         for seed, folder in runs:
             finished[seed] = finished[seed] or _train_one(recipe, seed, folder, inputs)
-    table = table_of({_row_name(recipe): [finished[seed] for seed, _ in runs]})
+        whole = _combine(recipe, [folder for _, folder in runs], inputs) if combine else None
+    groups = {_row_name(recipe): [finished[seed] for seed, _ in runs]}
+    if whole:
+        groups[f"{_row_name(recipe)}, {len(runs)} probes combined"] = [whole]
+    table = table_of(groups)
     write_table(table, Path(recipe.output_dir) / TABLE_FILE)
     write_json(table, Path(recipe.output_dir) / TABLE_DATA_FILE)
     return [finished[seed] for seed, _ in runs]
@@ -186,20 +204,10 @@ def _counts(rows: dict[str, list]) -> dict[str, int]:
 def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs) -> dict[str, Any]:
     recipe = start_run(recipe, folder, seed)
     train_rows, count = inputs.train_rows(recipe, seed)
-    trainer = DetectorTrainer(
-        model=inputs.kind.new_model(),
-        args=training_arguments(recipe, folder, seed),
-        train_dataset=train_rows,
-        eval_dataset=inputs.validation,
-        data_collator=inputs.kind.collator,
-        processing_class=inputs.tokenizer,
-        compute_metrics=span_token_metrics,
-        preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(dim=-1),
-    )
+    trainer = _trainer(recipe, seed, folder, inputs, inputs.kind.new_model(), train_rows)
     started = time.monotonic()
     run_training(trainer, folder)
     seconds = time.monotonic() - started
-    measured = trainer.evaluate()
     metrics = {
         "kind": recipe.kind,
         "detector": recipe.detector,
@@ -210,10 +218,57 @@ def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs)
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
         "versions": versions(),
-        "validation": {name: measured[f"eval_{name}"] for name in ("loss", "precision", "recall", "f1")},
+        "validation": _token_scores(trainer),
     }
     metrics |= _measure(recipe, trainer.model, inputs)
     _save(trainer.model, inputs.tokenizer, folder, recipe, metrics)
+    return metrics
+
+
+def _trainer(
+    recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs, model: PreTrainedModel, train_rows: Subset | None
+) -> DetectorTrainer:
+    return DetectorTrainer(
+        model=model,
+        args=training_arguments(recipe, folder, seed),
+        train_dataset=train_rows,
+        eval_dataset=inputs.validation,
+        data_collator=inputs.kind.collator,
+        processing_class=inputs.tokenizer,
+        compute_metrics=span_token_metrics,
+        preprocess_logits_for_metrics=lambda logits, labels: logits.argmax(dim=-1),
+    )
+
+
+def _token_scores(trainer: DetectorTrainer) -> dict[str, float]:
+    measured = trainer.evaluate()
+    return {name: measured[f"eval_{name}"] for name in ("loss", "precision", "recall", "f1")}
+
+
+def _combined_before(recipe: DetectorRecipe) -> dict[str, Any] | None:
+    """Return the metrics of the combined detector of these seeds, None if there is none yet."""
+    folder = Path(recipe.output_dir) / COMBINED_FOLDER
+    metrics = read_metrics(folder) if (folder / METRICS_FILE).is_file() else None
+    return metrics if metrics and metrics["seeds"] == recipe.seeds else None
+
+
+def _combine(recipe: DetectorRecipe, folders: list[Path], inputs: _Inputs) -> dict[str, Any]:
+    """Save one detector with the probes of all seeds, its threshold chosen anew, and return its metrics."""
+    folder = Path(recipe.output_dir) / COMBINED_FOLDER
+    runs = [read_metrics(run) for run in folders]
+    model = TrunkDetector.combined([load_part(TrunkDetector, run) for run in folders])
+    trainer = _trainer(recipe, recipe.seeds[0], folder, inputs, model, None)
+    metrics = {name: runs[0][name] for name in ("kind", "detector", "task", "rows", "data_sha256")}
+    metrics |= {
+        "seed": " ".join(map(str, recipe.seeds)),
+        "seeds": recipe.seeds,
+        "steps": sum(run["steps"] for run in runs),
+        "versions": versions(),
+        "validation": _token_scores(trainer),
+    }
+    metrics |= _measure(recipe, trainer.model, inputs)
+    save_recipe(recipe, folder)
+    _save(model, inputs.tokenizer, folder, recipe, metrics)
     return metrics
 
 

@@ -22,8 +22,9 @@ from transformers import (
     EvalPrediction,
 )
 
-from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector
+from audiobert import AudioBertForMaskedLM, AudioBertInputError, TrunkDetector, TrunkDetectorConfig
 from audiobert.trainers.detector_kinds import TrunkKind
+from audiobert.trainers.detector_measurement import evaluate_detectors
 from audiobert.trainers.detector_recipe import ProbeSettings
 from audiobert.trainers.detector_rows import OrdinaryTextSettings, token_labels
 from audiobert.trainers.detector_training import DetectorRecipe, span_token_metrics, train_detector
@@ -217,7 +218,8 @@ def test_several_seeds_give_a_detector_each_and_finished_ones_are_not_repeated(p
     assert [run["seed"] for run in runs] == [0, 1]
     files = [tmp_path / f"seed-{seed}" / "model.safetensors" for seed in (0, 1)]
     one, other = map(load_file, files)
-    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+    classifier = {"separate": "classifier.weight", "trunk": "probes.0.classifier.weight"}[detector]
+    assert not torch.equal(one[classifier], other[classifier])
     table = json.loads((tmp_path / "table2.json").read_text())
     assert {entry["seeds"] for entry in table["scores"]} == {2}
 
@@ -230,6 +232,61 @@ def test_several_seeds_give_a_detector_each_and_finished_ones_are_not_repeated(p
     assert files[1].stat().st_mtime_ns != written[1]
     with pytest.raises(AudioBertInputError, match=r"another recipe \(it differs in max_train_rows\)"):
         train_detector(recipe_of(parts, benchmark, tmp_path, seeds=[0, 1], max_train_rows=7, detector=detector))
+
+
+def test_the_probes_of_several_seeds_become_one_detector(parts, benchmark, tmp_path):
+    settings = {"seeds": [0, 1], "max_train_rows": 6, "detector": "trunk"}
+    alone = train_detector(recipe_of(parts, benchmark, tmp_path, **settings))
+    written = (tmp_path / "seed-0" / "model.safetensors").stat().st_mtime_ns
+    assert not (tmp_path / "combined").exists()
+
+    together = recipe_of(parts, benchmark, tmp_path, combine=True, **settings)
+    assert train_detector(together) == alone
+    assert (tmp_path / "seed-0" / "model.safetensors").stat().st_mtime_ns == written
+    one, other, whole = (TrunkDetector.from_pretrained(tmp_path / name) for name in ("seed-0", "seed-1", "combined"))
+    hidden = torch.randn(2, 5, one.config.hidden_size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        mean = (one(hidden).logits.softmax(dim=-1) + other(hidden).logits.softmax(dim=-1)) / 2
+        torch.testing.assert_close(whole(hidden).logits.softmax(dim=-1), mean)
+    metrics = json.loads((tmp_path / "combined" / "metrics.json").read_text())
+    assert metrics["seeds"] == [0, 1]
+    assert metrics["threshold"]["value"] == whole.config.detector_threshold
+    assert "2 probes combined" in (tmp_path / "table2.md").read_text()
+    measured = evaluate_detectors([tmp_path / "combined"], benchmark)["detectors"]
+    assert measured[0]["results"] == metrics["results"]
+
+    made = (tmp_path / "combined" / "metrics.json").stat().st_mtime_ns
+    train_detector(together)
+    assert (tmp_path / "combined" / "metrics.json").stat().st_mtime_ns == made
+    train_detector(recipe_of(parts, benchmark, tmp_path, combine=True, **settings | {"seeds": [0, 1, 2]}))
+    assert TrunkDetector.from_pretrained(tmp_path / "combined").config.num_probes == 3
+
+
+def test_what_cannot_be_combined_is_refused(parts, benchmark, tmp_path):
+    with pytest.raises(AudioBertInputError, match="combine=true puts trunk detectors together"):
+        train_detector(recipe_of(parts, benchmark, tmp_path, combine=True, seeds=[0, 1]))
+    wide, narrow = (TrunkDetector(TrunkDetectorConfig(hidden_size=8, layer=1, width=width)) for width in (8, 4))
+    with pytest.raises(AudioBertInputError, match="another width cannot be combined"):
+        TrunkDetector.combined([wide, narrow])
+    with pytest.raises(AudioBertInputError, match="at least one"):
+        TrunkDetector.combined([])
+
+
+def test_probes_side_by_side_learn_each_by_itself(parts, benchmark, tmp_path):
+    probe = ProbeSettings(num_probes=2)
+    train_detector(recipe_of(parts, benchmark, tmp_path, detector="trunk", probe=probe, max_train_rows=6))
+    saved = load_file(tmp_path / "model.safetensors")
+    assert not torch.equal(saved["probes.0.classifier.weight"], saved["probes.1.classifier.weight"])
+    detector = TrunkDetector.from_pretrained(tmp_path)
+    hidden, labels = torch.randn(1, 3, detector.config.hidden_size), torch.tensor([[0, 1, -100]])
+    with torch.no_grad():
+        losses = []
+        for keep in detector.probes:
+            alone = TrunkDetector.from_pretrained(tmp_path)
+            alone.probes = torch.nn.ModuleList([keep])
+            losses.append(alone(hidden, labels=labels).loss)
+        assert not torch.equal(*losses)
+        torch.testing.assert_close(detector(hidden, labels=labels).loss, torch.stack(losses).mean())
 
 
 @contextmanager
