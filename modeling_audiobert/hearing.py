@@ -1,5 +1,7 @@
 """What a batch hears: spans detected, clips retrieved, sounds encoded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +46,20 @@ class HearingMixin(SpanDetectionMixin):
 
     Expects `clap_text` and `audio_encoder` on the model, beside what detection needs.
     """
+
+    _remembered: dict[int, dict[str, tuple[torch.LongTensor, torch.FloatTensor]]] | None = None
+
+    @contextmanager
+    def remembered_queries(self) -> Iterator[None]:
+        """Within it, each span text is asked of the bank once, however many batches it occurs in.
+
+        For an evaluation: CLAP, bank and settings have to stay as they are.
+        """
+        before, self._remembered = self._remembered, {}
+        try:
+            yield
+        finally:
+            self._remembered = before
 
     @torch.no_grad()
     def embed_queries(self, span_texts: list[str]) -> torch.FloatTensor:
@@ -123,16 +139,27 @@ class HearingMixin(SpanDetectionMixin):
         texts = [text for row in retriever.span_texts(input_ids, spans) for text in row]
         # One query for each text: in the pitch task the same few sounds occur all over a batch.
         order = {text: index for index, text in enumerate(dict.fromkeys(text for text in texts if text))}
-        found = retriever.bank.search(self.embed_queries(list(order)), num_clips, self.config.min_similarity)
+        found_ids, found_similarities = self._clips_of(list(order), num_clips)
         shape = (*spans.shape[:2], num_clips)
         clip_ids = torch.full((len(texts), shape[2]), -1, dtype=torch.long, device=input_ids.device)
         similarities = torch.full((len(texts), shape[2]), -1.0, device=input_ids.device)
         asked = torch.tensor([bool(text) for text in texts], dtype=torch.bool, device=input_ids.device)
         which = torch.tensor([order[text] for text in texts if text], dtype=torch.long, device=input_ids.device)
         if len(which):
-            clip_ids[asked] = found.clip_ids.to(input_ids.device)[which]
-            similarities[asked] = found.similarities.to(input_ids.device)[which]
+            clip_ids[asked] = found_ids.to(input_ids.device)[which]
+            similarities[asked] = found_similarities.to(input_ids.device)[which]
         return clip_ids.view(shape), similarities.view(shape)
+
+    def _clips_of(self, texts: list[str], num_clips: int) -> tuple[torch.LongTensor, torch.FloatTensor]:
+        """Return clip ids and similarities of the texts, of shape `(num_texts, num_clips)`."""
+        known = {} if self._remembered is None else self._remembered.setdefault(num_clips, {})
+        new = [text for text in texts if text not in known]
+        found = self.retriever.bank.search(self.embed_queries(new), num_clips, self.config.min_similarity)
+        known.update(zip(new, zip(found.clip_ids, found.similarities, strict=True), strict=True))
+        if len(new) == len(texts):
+            return found.clip_ids, found.similarities
+        clip_ids, similarities = zip(*(known[text] for text in texts), strict=True)
+        return torch.stack(clip_ids), torch.stack(similarities)
 
     def _hear_clips(
         self, spans: torch.LongTensor, clip_ids: torch.LongTensor, similarities: torch.FloatTensor | None

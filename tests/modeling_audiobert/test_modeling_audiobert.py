@@ -166,6 +166,31 @@ def test_several_clips_are_averaged_by_their_similarity(parts):
     torch.testing.assert_close(several.logits, single.logits)
 
 
+def test_a_remembered_query_is_asked_once_and_finds_the_same(parts):
+    model = assemble(parts, num_clips=2)
+    inputs = batch(parts)
+    asked = []
+    model.clap_text.register_forward_pre_hook(
+        lambda module, args, kwargs: asked.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    with torch.no_grad():
+        expected = model(**inputs, span_positions=SPANS)
+        assert asked == [3]
+        with model.remembered_queries():
+            model(**batch(parts, sentences=SENTENCES[:1]), span_positions=SPANS[:1])
+            together = model(**inputs, span_positions=SPANS)
+            again = model(**inputs, span_positions=SPANS)
+            assert asked == [3, 1, 2]
+            assert model.retrieve(inputs["input_ids"], SPANS, num_clips=3)[0].shape[-1] == 3
+            assert asked == [3, 1, 2, 3]
+        model(**inputs, span_positions=SPANS)
+        assert asked == [3, 1, 2, 3, 3]
+    for output in (together, again):
+        assert torch.equal(output.clip_ids, expected.clip_ids)
+        torch.testing.assert_close(output.similarities, expected.similarities)
+        torch.testing.assert_close(output.logits, expected.logits)
+
+
 def test_a_wide_language_model_hears_through_the_projection(parts, tmp_path):
     wide = save_language_model(tmp_path / "lm", hidden_size=1024, num_attention_heads=16)
     encoder = save_audio_encoder(tmp_path / "ast", hidden_size=768)
