@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from tiny_models import SPECIAL, save_language_model
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -54,7 +55,12 @@ def recipe(output: Path, language_model: Path, **changes) -> QuickstartRecipe:
 @pytest.fixture(scope="module")
 def finished(language_model, tmp_path_factory):
     output, told = tmp_path_factory.mktemp("quickstart") / "run", []
-    return output, run_quickstart(recipe(output, language_model), told.append), told
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)  # so that the two models are trained at once
+    results = run_quickstart(recipe(output, language_model), told.append)
+    torch.set_num_threads(before)
+    assert (output / "text_only.log").exists() == (not torch.accelerator.is_available())
+    return output, results, told
 
 
 def test_three_models_are_measured_on_the_held_out_and_on_the_unseen_part(finished):

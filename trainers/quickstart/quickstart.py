@@ -33,6 +33,7 @@ from ..clap_training import ClapRecipe, train_clap
 from ..detector_training import DetectorRecipe, train_detector
 from ..provenance import versions
 from ..recipe import load_recipe
+from ..side_by_side import run_side_by_side, worth_side_by_side
 from ..starter import build_starter_model, starter_folder
 from .measuring import answer_sentences, example_rows, measure
 from .precision import speed_settings
@@ -245,19 +246,22 @@ def _train_models(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_
     # What the model's card, and so the web demo, asks first: sentences that it can hear something in.
     card = {"widget": [{"text": row["text"]} for row in example_rows(root / "benchmark")]}
     hearing = _part(recipe, AudioBertRecipe, output_dir=root / "audiobert", card=json.dumps(card), **common)
-    steps(
-        "AudioBERT",
-        "Training AudioBERT: the language model learns to use what it hears.",
-        root / "audiobert" / "metrics.json",
-        lambda: train_audiobert(hearing),
-    )
     reading = _part(recipe, AudioBertRecipe, output_dir=root / "text_only", hearing="text_only", **common)
-    steps(
-        "text only",
+    sentences = (
+        "Training AudioBERT: the language model learns to use what it hears.",
         "Training the same adapter on the same sentences without sound, to compare.",
-        root / "text_only" / "metrics.json",
-        lambda: train_audiobert(reading),
     )
+    ends = root / "audiobert" / "metrics.json", root / "text_only" / "metrics.json"
+    if worth_side_by_side() and not any(end.exists() for end in ends):
+        for sentence in sentences:
+            steps.tell(sentence)
+        seconds = run_side_by_side(lambda: train_audiobert(hearing), train_audiobert, reading, root / "text_only.log")
+        steps.seconds |= dict(
+            zip(("AudioBERT", "text only, beside it"), (round(took, 1) for took in seconds), strict=True)
+        )
+        return
+    steps("AudioBERT", sentences[0], ends[0], lambda: train_audiobert(hearing))
+    steps("text only", sentences[1], ends[1], lambda: train_audiobert(reading))
 
 
 def _part(recipe: QuickstartRecipe, recipe_class: type, **settings: Any) -> Any:
