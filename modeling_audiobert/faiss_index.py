@@ -42,7 +42,7 @@ class FaissIndex:
 
         Args:
             kind (`str`): `"hnsw"`, a graph over the keys in 8 bits a number; or `"ivfpq"`, the keys in cells, as
-                product codes of one byte for 4 numbers.
+                product codes of one byte for 4 numbers where the width allows.
             keys (`torch.FloatTensor` of shape `(num_clips, key_dim)`): of norm 1.
             seed (`int`): draws the keys that cells, codes and ranges are learned from.
 

@@ -54,7 +54,8 @@ class DetectorRecipe:
         output_dir (`Path`): where the detector is saved; with several seeds, each in `seed-<n>` below it.
         seeds (`list[int]`): one run each; a run that has ended is not repeated.
         combine (`bool`): with several seeds of a trunk detector, also save one detector that has the probes of all, in
-            `combined` below `output_dir`: better than any of them, and each further probe costs what the first does.
+            `combined` below `output_dir`; on AuditoryBench it finds more than any of them. Each further probe takes as
+            long as the first.
         max_length (`int`): tokens of a sentence that are read; longer ones are cut.
         max_train_rows (`int`, *optional*): train on that many rows only, drawn by the seed; all rows by default.
         training (`dict`): settings of `transformers.TrainingArguments`, merged into the defaults.

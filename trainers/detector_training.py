@@ -1,5 +1,6 @@
 """Training of the span detector: which words of a sentence name a sound (arXiv 2409.08199, section II-B1)."""
 
+import hashlib
 import logging
 import random
 import time
@@ -77,7 +78,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     runs = seed_folders(recipe)
     if recipe.combine and recipe.detector != "trunk":
         raise AudioBertInputError(
-            f"combine=true puts trunk detectors together, but this is detector={recipe.detector}; leave it out."
+            f"combine=true puts trunk detectors together, but this is detector={recipe.detector}; give combine=false."
         )
     combine = recipe.combine and len(runs) > 1
     # The same runs with and without it, so that detectors trained before can be combined.
@@ -91,7 +92,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
         whole = _combine(recipe, [folder for _, folder in runs], inputs) if combine else None
     groups = {_row_name(recipe): [finished[seed] for seed, _ in runs]}
     if whole:
-        groups[f"{_row_name(recipe)}, {len(runs)} probes combined"] = [whole]
+        groups[f"{_row_name(recipe)}, {whole['probes']} probes combined"] = [whole]
     table = table_of(groups)
     write_table(table, Path(recipe.output_dir) / TABLE_FILE)
     write_json(table, Path(recipe.output_dir) / TABLE_DATA_FILE)
@@ -249,7 +250,15 @@ def _combined_before(recipe: DetectorRecipe) -> dict[str, Any] | None:
     """Return the metrics of the combined detector of these seeds, None if there is none yet."""
     folder = Path(recipe.output_dir) / COMBINED_FOLDER
     metrics = read_metrics(folder) if (folder / METRICS_FILE).is_file() else None
-    return metrics if metrics and metrics["seeds"] == recipe.seeds else None
+    return metrics if metrics and metrics.get("runs") == _digests(recipe) else None
+
+
+def _digests(recipe: DetectorRecipe) -> dict[str, str]:
+    """Return a digest of each seed's metrics: of another run they would differ."""
+    return {
+        str(seed): hashlib.sha256((folder / METRICS_FILE).read_bytes()).hexdigest()
+        for seed, folder in seed_folders(recipe)
+    }
 
 
 def _combine(recipe: DetectorRecipe, folders: list[Path], inputs: _Inputs) -> dict[str, Any]:
@@ -261,12 +270,14 @@ def _combine(recipe: DetectorRecipe, folders: list[Path], inputs: _Inputs) -> di
     metrics = {name: runs[0][name] for name in ("kind", "detector", "task", "rows", "data_sha256")}
     metrics |= {
         "seed": " ".join(map(str, recipe.seeds)),
-        "seeds": recipe.seeds,
+        "runs": _digests(recipe),
+        "probes": model.config.num_probes,
         "steps": sum(run["steps"] for run in runs),
         "versions": versions(),
         "validation": _token_scores(trainer),
     }
     metrics |= _measure(recipe, trainer.model, inputs)
+    recipe = replace(recipe, combine=True)
     save_recipe(recipe, folder)
     _save(model, inputs.tokenizer, folder, recipe, metrics)
     return metrics
@@ -347,6 +358,7 @@ def _card(recipe: DetectorRecipe, metrics: dict[str, Any]) -> CardFacts:
             "threshold": f"{metrics['threshold']['value']} ({metrics['threshold']['rule']})",
             "steps": metrics["steps"],
             "seed": metrics["seed"],
+            "probes, whose mean probability counts": metrics.get("probes", recipe.probe.num_probes),
             "versions": metrics["versions"],
         },
         metrics=measured,

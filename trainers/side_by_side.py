@@ -4,11 +4,13 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ __all__ = ["run_side_by_side", "worth_side_by_side"]
 def worth_side_by_side() -> bool:
     """Whether two small trainings end sooner at once: on a processor with threads for both.
 
-    What a step of the quickstart computes is too little to keep two threads busy, let alone more.
+    What a step of the quickstart computes is too little to keep two threads busy, let alone more. Not on Windows,
+    where a process cannot be asked to stop after its step.
     """
-    return torch.get_num_threads() > 1 and not torch.accelerator.is_available()
+    return torch.get_num_threads() > 1 and not torch.accelerator.is_available() and os.name != "nt"
 
 
 def run_side_by_side(
@@ -42,21 +45,24 @@ def run_side_by_side(
         The seconds that each took.
 
     Raises:
-        AudioBertInputError: the other process was killed.
+        AudioBertInputError: the other process cannot be started, or was killed.
         BaseException: what either raises, once both have stopped; an interruption here interrupts the other too.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // 2))
+    before = set(active_children())
     try:
         pool = ProcessPoolExecutor(1, get_context("spawn"), _start, (max(1, threads - threads // 2), str(log)))
-        with pool, _interrupting_both():
+        with pool, _interrupting_both(before):
+            pool.submit(os.getpid).result()  # that it can be started is known before anything is trained
             other = pool.submit(_timed, beside, argument)
             seconds = _timed(lambda _: here(), None)
             return seconds, other.result()
     except BrokenProcessPool as error:
         raise AudioBertInputError(
-            f"the process beside this one was killed, as happens where memory runs out; '{log}' has what it printed. "
-            f"The same command goes on, with OMP_NUM_THREADS=1 without a second process."
+            f"the process beside this one ended unexpectedly, for example since memory ran out; '{log}' has what it "
+            f"printed. The same command goes on; with OMP_NUM_THREADS=1 it needs no second process. A script has to "
+            f'call it under if __name__ == "__main__".'
         ) from error
     finally:
         torch.set_num_threads(threads)
@@ -64,24 +70,39 @@ def run_side_by_side(
 
 def _timed(run: Callable[[Any], Any], argument: Any) -> float:
     started = time.monotonic()
-    run(argument)
+    try:
+        run(argument)
+    except BaseException:
+        if parent_process() is not None:
+            traceback.print_exc()  # into the log
+        raise
     return time.monotonic() - started
 
 
 def _start(threads: int, log: str) -> None:
-    torch.set_num_threads(threads)
     # Ctrl-C in a terminal reaches a whole group of processes, and here it comes once already, from the first one.
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()
+    os.setpgrp()
+    torch.set_num_threads(threads)
     # Two progress bars would write over each other.
-    sys.stdout = sys.stderr = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - as long as the process
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
+
+
+def _end_with_the_first() -> None:
+    """Without it, this process would go on writing into the folder when the first one is killed and begun again."""
+    connection.wait([parent_process().sentinel])
+    os._exit(1)
 
 
 @contextlib.contextmanager
-def _interrupting_both() -> Iterator[None]:
+def _interrupting_both(before: set) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for child in active_children():
-            os.kill(child.pid, signal.SIGINT)
+        for child in set(active_children()) - before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGINT)
         raise

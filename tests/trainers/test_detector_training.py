@@ -249,7 +249,8 @@ def test_the_probes_of_several_seeds_become_one_detector(parts, benchmark, tmp_p
         mean = (one(hidden).logits.softmax(dim=-1) + other(hidden).logits.softmax(dim=-1)) / 2
         torch.testing.assert_close(whole(hidden).logits.softmax(dim=-1), mean)
     metrics = json.loads((tmp_path / "combined" / "metrics.json").read_text())
-    assert metrics["seeds"] == [0, 1]
+    assert (metrics["probes"], list(metrics["runs"])) == (2, ["0", "1"])
+    assert load_recipe(DetectorRecipe, tmp_path / "combined" / "recipe.yaml").combine
     assert metrics["threshold"]["value"] == whole.config.detector_threshold
     assert "2 probes combined" in (tmp_path / "table2.md").read_text()
     measured = evaluate_detectors([tmp_path / "combined"], benchmark)["detectors"]

@@ -57,8 +57,10 @@ def finished(language_model, tmp_path_factory):
     output, told = tmp_path_factory.mktemp("quickstart") / "run", []
     before = torch.get_num_threads()
     torch.set_num_threads(2)  # so that the two models are trained at once
-    results = run_quickstart(recipe(output, language_model), told.append)
-    torch.set_num_threads(before)
+    try:
+        results = run_quickstart(recipe(output, language_model), told.append)
+    finally:
+        torch.set_num_threads(before)
     assert (output / "text_only.log").exists() == (not torch.accelerator.is_available())
     return output, results, told
 

@@ -81,7 +81,10 @@ def test_an_interruption_here_stops_the_other_too(tmp_path, three_threads):
 
 @pytest.mark.parametrize(
     ("beside", "message"),
-    [(refuse, "is refused"), (die, r"was killed, as happens where memory runs out; '.*log' has what it printed")],
+    [
+        (refuse, "is refused"),
+        (die, r"ended unexpectedly, for example since memory ran out; '.*log' has what it printed"),
+    ],
 )
 def test_what_the_other_raises_is_raised_here(tmp_path, three_threads, beside, message):
     with pytest.raises(AudioBertInputError, match=message):

@@ -74,7 +74,7 @@ class QuickstartRecipe:
 
 
 class _Steps:
-    """Runs steps one after the other, skips those that are done, and tells what happens."""
+    """Runs steps, skips those that are done, and tells what happens."""
 
     def __init__(self, tell: Callable[[str], None]):
         self.tell = tell
@@ -93,7 +93,9 @@ class _Steps:
 def run_quickstart(recipe: QuickstartRecipe, tell: Callable[[str], None] = logger.info) -> dict[str, Any]:
     """Make a sample, train every part on it, measure what hearing brings, and write a report.
 
-    Interrupted, it goes on from the last step that was done, and within a training from its last checkpoint.
+    Interrupted, it goes on from the last step that was done, and within a training from its last checkpoint. On a
+    processor with several threads AudioBERT and the text-only model are trained at once, the latter in a process of
+    its own that prints to `text_only.log`: a script has to call this under `if __name__ == "__main__"`.
 
     Args:
         recipe (`QuickstartRecipe`).
@@ -101,8 +103,8 @@ def run_quickstart(recipe: QuickstartRecipe, tell: Callable[[str], None] = logge
 
     Returns:
         `dict`, as in `results.json`: `accuracy` (see `measure`), `answers` (see `answer_sentences`), `sample` (rows,
-        and what was left out), `seconds` (of the steps that were run), `versions`, `model` (a folder that
-        `pipeline("fill-mask")` loads) and `report` (an HTML file).
+        and what was left out), `seconds` (of the steps that were run; those of the two models may overlap),
+        `versions`, `model` (a folder that `pipeline("fill-mask")` loads) and `report` (an HTML file).
 
     Raises:
         AudioBertInputError: the output folder holds another run, or a part cannot be made (no starter package).
@@ -256,9 +258,7 @@ def _train_models(recipe: QuickstartRecipe, root: Path, steps: _Steps, language_
         for sentence in sentences:
             steps.tell(sentence)
         seconds = run_side_by_side(lambda: train_audiobert(hearing), train_audiobert, reading, root / "text_only.log")
-        steps.seconds |= dict(
-            zip(("AudioBERT", "text only, beside it"), (round(took, 1) for took in seconds), strict=True)
-        )
+        steps.seconds |= dict(zip(("AudioBERT", "text only"), (round(took, 1) for took in seconds), strict=True))
         return
     steps("AudioBERT", sentences[0], ends[0], lambda: train_audiobert(hearing))
     steps("text only", sentences[1], ends[1], lambda: train_audiobert(reading))
