@@ -236,15 +236,15 @@ def _trunk(language_model: BertForMaskedLM, layer: int, tokenizer) -> TrunkDetec
             language_model_fingerprint=language_model_fingerprint(language_model),
         )
     ).eval()
-    seen = []
-    hook = probe.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    seen, classifier = [], probe.probes[0].classifier
+    hook = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
 
     def features(inputs):
         states = language_model.bert(**inputs, output_hidden_states=True).hidden_states[layer]
         probe(states, inputs["attention_mask"])
         return seen.pop()
 
-    _fit(probe.classifier, features, tokenizer)
+    _fit(classifier, features, tokenizer)
     hook.remove()
     return probe
 
