@@ -8,8 +8,9 @@ from .train_options import AsJson, Config, Overrides, Seeds, run_recipe
 def train_detector(config: Config, overrides: Overrides = None, seeds: Seeds = None, as_json: AsJson = False) -> None:
     """Train the span detector, which marks the words of a sentence that name a sound, and measure it.
 
-    With detector=trunk it is a probe on the language model itself, else a second model. table2.md in the output folder
-    is the paper's Table II, over the seeds.
+    With detector=trunk it is a probe on the language model itself, else a second model. With combine=true, on in the
+    recipe trunk_detector, the probes of several seeds also become one detector, in the folder combined. table2.md in
+    the output folder is the paper's Table II, over the seeds.
 
     Example: audiobert train detector --config cpu_small data_dir=auditorybench output_dir=runs/detector
     """
