@@ -152,15 +152,12 @@ class HearingMixin(SpanDetectionMixin):
 
     def _clips_of(self, texts: list[str], num_clips: int) -> tuple[torch.LongTensor, torch.FloatTensor]:
         """Return clip ids and similarities of the texts, of shape `(num_texts, num_clips)`."""
-        if self._remembered is None:
-            found = self.retriever.bank.search(self.embed_queries(texts), num_clips, self.config.min_similarity)
-            return found.clip_ids, found.similarities
-        known = self._remembered.setdefault(num_clips, {})
+        known = {} if self._remembered is None else self._remembered.setdefault(num_clips, {})
         new = [text for text in texts if text not in known]
         found = self.retriever.bank.search(self.embed_queries(new), num_clips, self.config.min_similarity)
-        known.update(zip(new, zip(found.clip_ids, found.similarities, strict=True), strict=True))
-        if not texts:
+        if self._remembered is None or not texts:
             return found.clip_ids, found.similarities
+        known.update(zip(new, zip(found.clip_ids, found.similarities, strict=True), strict=True))
         clip_ids, similarities = zip(*(known[text] for text in texts), strict=True)
         return torch.stack(clip_ids), torch.stack(similarities)
 

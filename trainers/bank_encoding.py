@@ -1,8 +1,8 @@
 """Clips to keys and values: each clip by itself, so that its bits depend on nothing else."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from .audio_encoding import encode_keys, encode_values
 from .audio_loading import MAX_DURATION_SECONDS
 from .clap_loading import load_clap
 from .clip_preparation import PreparedClip
+from .thread_limits import limited_threads
 
 
 __all__ = [
@@ -136,16 +137,10 @@ def encode_prepared(
     return torch.where((norms - 1).abs() <= 1e-6, keys, keys / norms), values[: len(prepared)]
 
 
-@contextmanager
-def single_threaded() -> Iterator[int]:
+def single_threaded() -> AbstractContextManager[int]:
     """Let each computation on the CPU use one thread in this block; yield how many it used before.
 
     How a matrix product is cut among threads changes its last bits, so a bank would depend on the number of cores.
     Clips are computed side by side instead, which is also faster.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        torch.set_num_threads(before)
+    return limited_threads(1)

@@ -5,11 +5,12 @@ import logging
 import random
 import time
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 from transformers import AutoTokenizer, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
@@ -89,7 +90,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
         inputs = _Inputs(recipe)
         for seed, folder in runs:
             finished[seed] = finished[seed] or _train_one(recipe, seed, folder, inputs)
-        whole = _combine(recipe, [folder for _, folder in runs], inputs) if combine else None
+        whole = _combine(recipe, [finished[seed] for seed, _ in runs], inputs) if combine else None
     groups = {_row_name(recipe): [finished[seed] for seed, _ in runs]}
     if whole:
         groups[f"{_row_name(recipe)}, {whole['probes']} probes combined"] = [whole]
@@ -169,13 +170,18 @@ class _Inputs:
                 f"no train row of '{recipe.task}' has a span that is in its sentence, so there is one label only and "
                 f"nothing to tell apart. Correct the spans; audiobert data check lists them."
             )
-        self.train = self.kind.dataset(encoded, "train")
+        self._encoded = encoded
         self.benchmark = DetectorBenchmark.prepare(
             self.kind, self.tokenizer, recipe.data_dir, recipe.max_length, ordinary
         )
         validation = self.benchmark.rows["validation"]
         own = [index for index, row in enumerate(validation) if recipe.task in (COMBINED, row["task"])]
         self.validation = Subset(self.benchmark.datasets["validation"], own)
+
+    @cached_property
+    def train(self) -> Dataset:
+        """The encoded train rows; of use only where a seed is still to be trained."""
+        return self.kind.dataset(self._encoded, "train")
 
     def train_rows(self, recipe: DetectorRecipe, seed: int) -> tuple[Subset, int]:
         """Return the rows that a seed trains on, and how many of them are of the benchmark; `more` are behind them."""
@@ -261,11 +267,14 @@ def _digests(recipe: DetectorRecipe) -> dict[str, str]:
     }
 
 
-def _combine(recipe: DetectorRecipe, folders: list[Path], inputs: _Inputs) -> dict[str, Any]:
-    """Save one detector with the probes of all seeds, its threshold chosen anew, and return its metrics."""
+def _combine(recipe: DetectorRecipe, runs: list[dict[str, Any]], inputs: _Inputs) -> dict[str, Any]:
+    """Save one detector with the probes of all seeds, its threshold chosen anew, and return its metrics.
+
+    Args:
+        runs: the metrics of each seed.
+    """
     folder = Path(recipe.output_dir) / COMBINED_FOLDER
-    runs = [read_metrics(run) for run in folders]
-    model = TrunkDetector.combined([load_part(TrunkDetector, run) for run in folders])
+    model = TrunkDetector.combined([load_part(TrunkDetector, run) for _, run in seed_folders(recipe)])
     trainer = _trainer(recipe, recipe.seeds[0], folder, inputs, model, None)
     metrics = {name: runs[0][name] for name in ("kind", "detector", "task", "rows", "data_sha256")}
     metrics |= {

@@ -18,6 +18,8 @@ import torch
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
+from .thread_limits import limited_threads
+
 
 __all__ = ["run_side_by_side", "worth_side_by_side"]
 
@@ -49,11 +51,10 @@ def run_side_by_side(
         BaseException: what either raises, once both have stopped; an interruption here interrupts the other too.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // 2))
     before = set(active_children())
     try:
-        pool = ProcessPoolExecutor(1, get_context("spawn"), _start, (max(1, threads - threads // 2), str(log)))
-        with pool, _interrupting_both(before):
+        pool = ProcessPoolExecutor(1, get_context("spawn"), _start, (threads - threads // 2, str(log)))
+        with limited_threads(max(1, threads // 2)), pool, _interrupting_both(before):
             pool.submit(os.getpid).result()  # that it can be started is known before anything is trained
             other = pool.submit(_timed, beside, argument)
             seconds = _timed(lambda _: here(), None)
@@ -64,8 +65,6 @@ def run_side_by_side(
             f"printed. The same command goes on; with OMP_NUM_THREADS=1 it needs no second process. A script has to "
             f'call it under if __name__ == "__main__".'
         ) from error
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _timed(run: Callable[[Any], Any], argument: Any) -> float:
