@@ -1,16 +1,18 @@
 """Tests of whether one model is right more often than another on the same rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 
-__all__ = ["RESAMPLES", "mcnemar", "paired_bootstrap"]
+__all__ = ["RESAMPLES", "bootstrap_over_names", "mcnemar", "paired_bootstrap"]
 
 RESAMPLES = 10_000
 _CONFIDENCE = 0.95
+# Resamples whose weights of rows are held at once.
+_RESAMPLES_AT_ONCE = 200
 
 
 def paired_bootstrap(first: Sequence[float], second: Sequence[float], seed: int = 0) -> dict[str, Any]:
@@ -37,16 +39,52 @@ def paired_bootstrap(first: Sequence[float], second: Sequence[float], seed: int 
     # Shares of several seeds differ in their last bits by the order of addition.
     values, counts = np.unique(differences.round(9), return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(len(differences), counts / counts.sum(), size=RESAMPLES)
-    resampled = drawn @ values / len(differences)
-    observed = float(values @ counts / len(differences))
+    return _tested(drawn @ values / len(differences), float(values @ counts / len(differences)))
+
+
+def bootstrap_over_names(
+    first: Sequence[float], second: Sequence[float], names: Sequence[Iterable[str]], seed: int = 0
+) -> dict[str, Any]:
+    """Return what `paired_bootstrap` does, with the names that rows share drawn anew instead of the rows.
+
+    A model that answers one instrument wrongly answers all of its rows wrongly, so that rows are not independent and
+    resampling them finds too much. Here names are drawn with replacement, and a row counts by the product of how often
+    each of its names was drawn. Resamples in which no row has all of its names drawn tell nothing and are left out.
+
+    Args:
+        first, second: as for `paired_bootstrap`.
+        names (`Sequence[Iterable[str]]`): of each row, in the same order; one that stands twice counts once.
+        seed (`int`, *optional*, defaults to 0): of the resamples.
+
+    Returns:
+        `dict`: **difference**, **low**, **high**, **p** as of `paired_bootstrap`; **names**: how many there are.
+
+    Source:
+        Owen, The pigeonhole bootstrap (Annals of Applied Statistics 1, 2007), section 3, for two names a row.
+    """
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    distinct = [set(of_row) for of_row in names]
+    places = {name: place for place, name in enumerate(sorted(set().union(*distinct)))}
+    # A row with fewer names than others is padded with one that always counts once.
+    members = np.full((len(names), max(map(len, distinct))), len(places))
+    for row, of_row in enumerate(distinct):
+        members[row, : len(of_row)] = [places[name] for name in of_row]
+    generator, resampled = np.random.default_rng(seed), []
+    for start in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):
+        size = min(_RESAMPLES_AT_ONCE, RESAMPLES - start)
+        drawn = np.ones((size, len(places) + 1), dtype=np.int64)
+        for counts in drawn:
+            counts[:-1] = np.bincount(generator.integers(len(places), size=len(places)), minlength=len(places))
+        weights = drawn[:, members].prod(axis=2)
+        counted = weights.sum(axis=1)
+        resampled.append((weights @ differences)[counted > 0] / counted[counted > 0])
+    return {**_tested(np.concatenate(resampled), float(differences.mean())), "names": len(places)}
+
+
+def _tested(resampled: np.ndarray, observed: float) -> dict[str, float]:
     low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     extreme = int((np.abs(resampled - observed) >= abs(observed) - 1e-12).sum())
-    return {
-        "difference": observed,
-        "low": float(low),
-        "high": float(high),
-        "p": (extreme + 1) / (RESAMPLES + 1),
-    }
+    return {"difference": observed, "low": float(low), "high": float(high), "p": (extreme + 1) / (len(resampled) + 1)}
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def comparison_lines(comparisons: list[dict[str, Any]]) -> list[str]:
     for one in comparisons:
         first, second = one.get("settings", ("first", "second"))
         part = "" if one["part"] == "all" else f", {one['part']}"
-        exact = ""
+        exact = f" over {one['names']} sounds" if "names" in one else ""
         if one["mcnemar"]:
             exact = ", McNemar p {p:.4g} ({only_first} : {only_second} rows)".format(**one["mcnemar"])
         lines.append(

@@ -8,6 +8,7 @@ from tiny_benchmark import write_benchmark
 from typer.testing import CliRunner
 
 from audiobert.cli import app
+from audiobert.dataset_scripts.auditorybench import load_auditorybench
 from audiobert.trainers.evaluation_results import load_results
 from audiobert.trainers.hearing_settings import SETTINGS
 
@@ -72,6 +73,31 @@ def test_several_seeds_of_both_sides_are_pooled(ablations):
     assert result.exit_code == 0, result.stderr
     assert [len(json.loads(result.stdout)[side]["models"]) for side in ("first", "second")] == [2, 2]
     assert json.loads(result.stdout)["comparisons"][0]["mcnemar"] is None
+
+
+def test_resamples_of_sounds_are_told_and_need_the_rows_that_were_asked(world, ablations, tmp_path):
+    _, _, benchmark, _ = world
+    _, path = ablations
+    arguments = ("compare", path, path, "--against-hearing", "random", "--resample", "sounds", "--data-dir")
+    result = run(*arguments, benchmark, "--json")
+    assert result.exit_code == 0, result.stderr
+    compared = json.loads(result.stdout)
+    assert compared["drawn"] == "sounds"
+    for one in compared["comparisons"]:
+        rows = load_auditorybench(one["task"], one["split"], benchmark)
+        assert one["names"] == len({span["text"].lower() for spans in rows["spans"] for span in spans})
+        assert one["mcnemar"] is None
+    assert f"over {compared['comparisons'][-1]['names']} sounds" in run(*arguments, benchmark).stdout
+    other = write_benchmark(tmp_path / "other")
+    file = next(other.rglob("*test*.csv"))
+    file.write_text(file.read_text().replace("sound", "noise"))
+    refused = run(*arguments, other)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "the test rows of" in refused.stderr
+    assert "are not those that" in " ".join(refused.stderr.split())
+    refused = run("compare", path, path, "--against-hearing", "random", "--data-dir", benchmark)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--data-dir is for --resample sounds" in " ".join(refused.stderr.split())
 
 
 def test_what_cannot_be_compared_is_one_line(world, ablations, tmp_path):

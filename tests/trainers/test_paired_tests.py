@@ -3,7 +3,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from audiobert.trainers.paired_tests import mcnemar, paired_bootstrap
+from audiobert.trainers.paired_tests import bootstrap_over_names, mcnemar, paired_bootstrap
 
 
 def rows(only_first: int, only_second: int, both: int, neither: int) -> tuple[list[int], list[int]]:
@@ -51,3 +51,37 @@ def test_mcnemar_is_the_exact_binomial_test_worked_by_hand():
     first, second = rows(5, 1, 3, 4)
     # Of 6 differing rows 5 or more on one side: 2 * (6 + 1) / 2**6.
     assert mcnemar(first, second) == {"only_first": 5, "only_second": 1, "p": pytest.approx(14 / 64)}
+
+
+def test_over_names_of_one_row_each_the_bootstrap_is_that_over_rows():
+    first, second = rows(30, 15, 60, 95)
+    named = bootstrap_over_names(first, second, [(f"name {number}",) for number in range(200)])
+    by_rows = paired_bootstrap(first, second)
+    assert named.pop("names") == 200
+    assert named == {name: pytest.approx(value, abs=0.01) for name, value in by_rows.items()}
+
+
+def test_rows_that_share_a_name_count_as_one():
+    # 12 names of 50 rows each, of which 8 are better with the first: 12 independent observations, not 600.
+    values = np.repeat([1] * 8 + [0] * 4, 50)
+    tested = bootstrap_over_names(values, 1 - values, [(str(number // 50),) for number in range(600)])
+    of_names = paired_bootstrap(values[::50], 1 - values[::50])
+    assert paired_bootstrap(values, 1 - values)["p"] < 0.001 < 0.1 < tested["p"]
+    assert tested == {"names": 12} | {name: pytest.approx(value, abs=0.02) for name, value in of_names.items()}
+
+
+def test_few_false_alarms_where_the_first_name_or_the_second_decides():
+    generator = np.random.default_rng(0)
+    pairs = [(one, other) for one in range(20) for other in range(one)]
+    over_names, over_rows = [], []
+    for number in range(40):
+        lean = generator.normal(size=20)
+        first = np.array([lean[one] + lean[other] > 0 for one, other in pairs])
+        over_names.append(bootstrap_over_names(first, ~first, [map(str, pair) for pair in pairs], number)["p"])
+        over_rows.append(paired_bootstrap(first, ~first, number)["p"])
+    assert mean(value < 0.05 for value in over_names) < 0.2 < 0.4 < mean(value < 0.05 for value in over_rows)
+
+
+def test_a_name_that_stands_twice_counts_once_and_fewer_names_than_others_are_no_matter():
+    once = bootstrap_over_names([1, 1, 0], [0, 1, 1], [("a", "b"), ("b",), ("c", "a")])
+    assert bootstrap_over_names([1, 1, 0], [0, 1, 1], [("b", "a"), ("b", "b"), ("a", "c", "a")]) == once
