@@ -1,11 +1,11 @@
-"""What hearing costs on ordinary text: the plain language model beside AudioBERT with either kind of span detector.
+"""What hearing costs on ordinary text: the plain language model beside AudioBERT with each kind of span detector.
 
     python benchmarks/detector_cost.py --language-model MODEL --batches 20
 
 Prints one JSON document: the language model's forward calls for one batch, and milliseconds for a batch (median, and
 its ratio to the plain language model's). Detectors are random with a threshold that no token reaches, so nothing is
-heard; the separate detector has the language model's own shape, as in the paper. All are measured in turn within each
-round, so that other load on the machine falls on all of them.
+heard; the combined one has the probes of three seeds, the separate one the language model's own shape, as in the paper.
+All are measured in turn within each round, so that other load on the machine falls on all of them.
 """
 
 import argparse
@@ -33,6 +33,8 @@ from transformers import (
 
 from audiobert import AudioBertForMaskedLM, TrunkDetector, TrunkDetectorConfig
 from audiobert.modeling_audiobert.fingerprint import language_model_fingerprint
+
+KINDS = ("trunk", "combined trunk", "separate")
 
 
 def main() -> None:
@@ -82,20 +84,22 @@ def assemble(folder: Path, language_model: str, plain) -> dict[str, AudioBertFor
         f"{kind} detector": AudioBertForMaskedLM.from_parts(
             language_model, folder / kind, folder / "clap", folder / "ast", detector_threshold=1.0
         )
-        for kind in ("trunk", "separate")
+        for kind in KINDS
     }
 
 
 def save_detectors(folder: Path, language_model: str, plain) -> None:
     """Save a random detector of each kind."""
-    TrunkDetector(
-        TrunkDetectorConfig(
-            hidden_size=plain.config.hidden_size,
-            layer=plain.config.num_hidden_layers // 2,
-            attention_layers=1,
-            language_model_fingerprint=language_model_fingerprint(plain),
-        )
-    ).save_pretrained(folder / "trunk")
+    for kind, num_probes in (("trunk", 1), ("combined trunk", 3)):
+        TrunkDetector(
+            TrunkDetectorConfig(
+                hidden_size=plain.config.hidden_size,
+                layer=plain.config.num_hidden_layers // 2,
+                attention_layers=1,
+                num_probes=num_probes,
+                language_model_fingerprint=language_model_fingerprint(plain),
+            )
+        ).save_pretrained(folder / kind)
     config = AutoConfig.from_pretrained(language_model, num_labels=2)
     AutoModelForTokenClassification.from_config(config).save_pretrained(folder / "separate")
     AutoTokenizer.from_pretrained(language_model).save_pretrained(folder / "separate")

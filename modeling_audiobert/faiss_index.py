@@ -42,7 +42,7 @@ class FaissIndex:
 
         Args:
             kind (`str`): `"hnsw"`, a graph over the keys in 8 bits a number; or `"ivfpq"`, the keys in cells, as
-                product codes of one byte for 4 numbers where the width allows.
+                product codes of one byte for 8 numbers where the width allows.
             keys (`torch.FloatTensor` of shape `(num_clips, key_dim)`): of norm 1.
             seed (`int`): draws the keys that cells, codes and ranges are learned from.
 
@@ -138,8 +138,8 @@ def _empty_ivfpq(faiss: ModuleType, num_clips: int, key_dim: int):
         )
     # Some 4 * sqrt(num_clips) cells, of 64 keys at least.
     cells = 2 ** min(round(4 * num_clips**0.5).bit_length() - 1, (num_clips // 64).bit_length() - 1)
-    # A byte for 8 numbers would halve the index, but its order is so rough that twice the candidates are compared.
-    width = next(size for size in (4, 2, 1) if (key_dim % size == 0 and key_dim // size >= 4) or size == 1)
+    # A byte for 4 numbers orders better, so that half as many candidates do: no quicker, and twice as large.
+    width = next(size for size in (8, 4, 2, 1) if (key_dim % size == 0 and key_dim // size >= 4) or size == 1)
     parameters = {"nlist": cells, "m": key_dim // width, "nbits": 8, "iterations": 10}
     index = faiss.IndexIVFPQ(
         faiss.IndexFlatIP(key_dim), key_dim, cells, parameters["m"], parameters["nbits"], faiss.METRIC_INNER_PRODUCT
