@@ -4,8 +4,8 @@
 
 Prints one JSON document: the language model's forward calls for one batch, and milliseconds for a batch (median, and
 its ratio to the plain language model's). Detectors are random with a threshold that no token reaches, so nothing is
-heard; the combined one has the probes of three seeds, the separate one the language model's own shape, as in the paper.
-All are measured in turn within each round, so that other load on the machine falls on all of them.
+heard; the combined one has the probes of three seeds, the separate one has the language model's own shape, as in the
+paper. All are measured in turn within each round, so that other load on the machine falls on all of them.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from transformers import (
 
 from audiobert import AudioBertForMaskedLM, TrunkDetector, TrunkDetectorConfig
 from audiobert.modeling_audiobert.fingerprint import language_model_fingerprint
+
 
 KINDS = ("trunk", "combined trunk", "separate")
 

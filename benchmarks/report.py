@@ -105,7 +105,8 @@ def _retrieval(found: dict) -> Iterator[dict]:
         # Of the nearest 10: recall is stated of them.
         entry, base = (bank["searches"][name]["queries_32_top_10"] for name in (kind, "reference"))
         spread = f"{base['median_ms'] / entry['most_ms']:.1f} to {base['median_ms'] / entry['least_ms']:.1f}"
-        yield _faster(f"search of {bank['clips']:,} clips, nearest 10, 32 queries, {kind}", least, entry["ratio"], spread)
+        work = f"search of {bank['clips']:,} clips, nearest 10, 32 queries, {kind}"
+        yield _faster(work, least, entry["ratio"], spread)
 
 
 def _frozen(found: dict) -> Iterator[dict]:

@@ -3,9 +3,10 @@
     python benchmarks/retrieval.py --out retrieval
 
 Writes retrieval.json and retrieval.md: milliseconds of one query and of 32, for the nearest 10 clips, which recall is
-stated of, and for 50, medians of interleaved rounds after a warm-up, with spread and ratio; recall, size and building time of the indexes; loading a bank from the disk; and how
-all of it grows with the bank. Keys are drawn around the directions of clusters, one for about 100 keys, so that key
-and direction have a cosine of about 0.7; queries are other draws around the same directions. The seed is fixed.
+stated of, and for 50, medians of interleaved rounds after a warm-up, with spread and ratio; recall, size and building
+time of the indexes; loading a bank from the disk; and how all of it grows with the bank. Keys are drawn around the
+directions of clusters, one for about 100 keys, so that key and direction have a cosine of about 0.7; queries are other
+draws around the same directions. The seed is fixed.
 
 The reference is scikit-learn's cosine_similarity over a NumPy array of all keys, then a full argsort.
 """
@@ -183,7 +184,9 @@ def recall(exact: AudioBank, indexed: AudioBank, queries: torch.Tensor) -> float
     return round((nearest.unsqueeze(2) == found.unsqueeze(1)).any(dim=2).double().mean().item(), 4)
 
 
-def timed(searches: dict[str, Callable], queries: torch.Tensor, top_k: int, rounds: int) -> dict[str, dict[str, float]]:
+def timed(
+    searches: dict[str, Callable], queries: torch.Tensor, top_k: int, rounds: int
+) -> dict[str, dict[str, float]]:
     """Return milliseconds of each search; a round runs all of them, so that a busy machine slows all alike."""
     milliseconds = {name: [] for name in searches}
     for number in tqdm(range(rounds + 1), desc=f"{len(queries)} queries, {top_k} clips", disable=None):
@@ -229,10 +232,10 @@ def as_markdown(report: dict) -> str:
         f"Command: `{report['command']}`; {report['machine']}; threads: torch "
         f"{report['threads']['torch']}, FAISS {report['threads']['faiss']}; {versions}.",
         "",
-        f"Keys of width {report['dim']}; median of {report['rounds']} rounds (least to most), and how many times as fast "
-        f"as the reference: by the medians (by the least times).",
+        f"Keys of width {report['dim']}; median of {report['rounds']} rounds (least to most), and how many times as "
+        f"fast as the reference: by the medians (by the least times).",
         "",
-        "| clips | search | nearest | 1 query, ms | times | 32 queries, ms | times | recall@10 | index, MiB | built in, s |",
+        "| clips | search | top | 1 query, ms | times | 32 queries, ms | times | recall@10 | index, MiB | built, s |",
         "|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for bank, top_k in product(report["banks"], report["top_k"]):

@@ -84,8 +84,8 @@ def sounds_of_results(
     for rows in load_split_rows(task, list(results["data_sha256"]), data_dir):
         if rows.digest != results["data_sha256"][rows.split]:
             raise AudioBertInputError(
-                f"the {rows.split} rows of '{data_dir or 'AuditoryBench'}' are not those that '{results['model']}' was "
-                f"asked ({rows.digest[:12]}; {results['data_sha256'][rows.split][:12]}). Give the folder of the "
+                f"the {rows.split} rows of '{data_dir or 'AuditoryBench'}' are not those that '{results['model']}' "
+                f"was asked ({rows.digest[:12]}; {results['data_sha256'][rows.split][:12]}). Give the folder of the "
                 f"evaluation as data-dir."
             )
         sounds |= {
