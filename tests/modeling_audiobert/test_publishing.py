@@ -56,6 +56,8 @@ def hub(monkeypatch, online):
     """A stand-in that huggingface_hub takes for the Hub, with leave to reach it and a token."""
     # Which transformers 4 remembers from its import.
     monkeypatch.setattr("transformers.utils.hub._is_offline_mode", False, raising=False)
+    # Made by whoever loads a model first, with the address of then: it would ask the real Hub, and for a minute again.
+    monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
     # The stand-in takes large files as Git LFS does; Xet, which the real Hub also offers, is a service of its own.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
