@@ -183,6 +183,10 @@ class _Inputs:
         """The encoded train rows; of use only where a seed is still to be trained."""
         return self.kind.dataset(self._encoded, "train")
 
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each split's rows."""
+        return {split: rows_digest(content) for split, content in self.rows.items()}
+
     def train_rows(self, recipe: DetectorRecipe, seed: int) -> tuple[Subset, int]:
         """Return the rows that a seed trains on, and how many of them are of the benchmark; `more` are behind them."""
         count = len(self.rows["train"])
@@ -221,7 +225,7 @@ def _train_one(recipe: DetectorRecipe, seed: int, folder: Path, inputs: _Inputs)
         "task": recipe.task,
         "seed": seed,
         "rows": {"train": count, **_counts(inputs.more), "validation": len(inputs.validation)},
-        "data_sha256": {split: rows_digest(content) for split, content in inputs.rows.items()},
+        "data_sha256": inputs.digests(),
         "steps": trainer.state.global_step,
         "seconds_since_start_or_resume": round(seconds, 1),
         "versions": versions(),
@@ -274,6 +278,7 @@ def _combine(recipe: DetectorRecipe, runs: list[dict[str, Any]], inputs: _Inputs
         runs: the metrics of each seed.
     """
     folder = Path(recipe.output_dir) / COMBINED_FOLDER
+    _check_same_data(runs, inputs.digests())
     model = TrunkDetector.combined([load_part(TrunkDetector, run) for _, run in seed_folders(recipe)])
     trainer = _trainer(recipe, recipe.seeds[0], folder, inputs, model, None)
     metrics = {name: runs[0][name] for name in ("kind", "detector", "task", "rows", "data_sha256")}
@@ -290,6 +295,16 @@ def _combine(recipe: DetectorRecipe, runs: list[dict[str, Any]], inputs: _Inputs
     save_recipe(recipe, folder)
     _save(model, inputs.tokenizer, folder, recipe, metrics)
     return metrics
+
+
+def _check_same_data(runs: list[dict[str, Any]], digests: dict[str, str]) -> None:
+    for run in runs:
+        other = [split for split, digest in digests.items() if run["data_sha256"].get(split) != digest]
+        if other:
+            raise AudioBertInputError(
+                f"seed {run['seed']} was trained when the rows of {', '.join(other)} were others than data_dir has "
+                f"now, so that the probes cannot be measured together. Give another output_dir, or combine=false."
+            )
 
 
 def _measure(recipe: DetectorRecipe, model: PreTrainedModel, inputs: _Inputs) -> dict[str, Any]:

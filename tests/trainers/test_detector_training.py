@@ -263,6 +263,17 @@ def test_the_probes_of_several_seeds_become_one_detector(parts, benchmark, tmp_p
     assert TrunkDetector.from_pretrained(tmp_path / "combined").config.num_probes == 3
 
 
+def test_seeds_of_other_data_are_not_combined(parts, tmp_path):
+    data_dir = write_benchmark(tmp_path / "benchmark")
+    settings = {"seeds": [0, 1], "epochs": 1.0, "max_train_rows": 6, "detector": "trunk"}
+    train_detector(recipe_of(parts, data_dir, tmp_path / "runs", **settings))
+    changed = next(data_dir.rglob("*recognition_dev.csv"))
+    changed.write_text(changed.read_text().replace("quiet", "soft"))
+    with pytest.raises(AudioBertInputError, match=r"seed 0 was trained when the rows of validation were others"):
+        train_detector(recipe_of(parts, data_dir, tmp_path / "runs", combine=True, **settings))
+    assert not (tmp_path / "runs" / "combined").exists()
+
+
 def test_what_cannot_be_combined_is_refused(parts, benchmark, tmp_path):
     with pytest.raises(AudioBertInputError, match="combine=true puts trunk detectors together"):
         train_detector(recipe_of(parts, benchmark, tmp_path, combine=True, seeds=[0, 1]))
