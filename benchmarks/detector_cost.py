@@ -39,7 +39,7 @@ KINDS = ("trunk", "combined trunk", "separate")
 
 
 def main() -> None:
-    """Time the three models and print the result."""
+    """Time the models and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--language-model", required=True, help="a masked language model")
     parser.add_argument("--rows", type=int, default=32, help="rows of a batch")

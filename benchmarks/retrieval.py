@@ -38,6 +38,7 @@ from audiobert.modeling_audiobert.bank_index import choose_kind
 
 KEYS_A_CLUSTER = 100
 BATCHES = (1, 32)
+TOP_K = (10, 50)
 RECALL_QUERIES = 256
 VALUE_DIM = 768
 PACKAGES = ("torch", "faiss-cpu", "pymilvus", "milvus-lite", "scikit-learn", "numpy")
@@ -74,7 +75,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 500_000], help="clips of the banks")
     parser.add_argument("--dim", type=int, default=512, help="width of the keys")
-    parser.add_argument("--top-k", type=int, nargs="+", default=[10, 50], help="clips a query")
     parser.add_argument("--recall", type=float, default=0.95, help="recall@10 that the indexes are tuned to")
     parser.add_argument("--rounds", type=int, default=7, help="measured runs of each")
     parser.add_argument("--hnsw-up-to", type=int, default=100_000, help="clips of the largest bank indexed by HNSW")
@@ -88,7 +88,7 @@ def main() -> None:
         "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
         "versions": {name: version(name) for name in PACKAGES},
         "dim": arguments.dim,
-        "top_k": arguments.top_k,
+        "top_k": TOP_K,
         "rounds": arguments.rounds,
         "banks": [],
     }
@@ -124,7 +124,7 @@ def measure(size: int, arguments: argparse.Namespace) -> dict:
             "setting": {"pool": facts.pool, "effort": facts.effort, **facts.parameters},
         }
         searches[kind] = bank.search
-    for top_k, batch in product(arguments.top_k, BATCHES):
+    for top_k, batch in product(TOP_K, BATCHES):
         for name, spent in timed(searches, queries[:batch], top_k, arguments.rounds).items():
             rows[name][f"queries_{batch}_top_{top_k}"] = spent
     return {

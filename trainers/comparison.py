@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from audiobert.dataset_scripts.auditorybench.sources import COMBINED
+from audiobert.dataset_scripts.auditorybench.sound_words import head_words, word_stem
+from audiobert.dataset_scripts.auditorybench.sources import ANIMAL, COMBINED
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
 from .evaluation_rows import load_split_rows
-from .paired_tests import RESAMPLES, bootstrap_over_names, mcnemar, paired_bootstrap
+from .paired_tests import RESAMPLES, clustered_test, mcnemar, paired_bootstrap
 
 
-__all__ = ["compare_predictions", "compare_results", "sounds_of_results"]
+__all__ = ["compare_predictions", "compare_results", "names_of_row"]
 
 _NAMES = ("first", "second")
 
@@ -23,7 +24,8 @@ def compare_results(
     second: Sequence[dict[str, Any]],
     hearing: tuple[str | None, str | None] = (None, None),
     seed: int = 0,
-    sounds: Mapping[tuple[str, str], Collection[str]] | None = None,
+    clustered: bool = False,
+    data_dir: str | Path | None = None,
 ) -> dict[str, Any]:
     """Return how two models differ, each of one or several seeds, on the same rows.
 
@@ -34,16 +36,18 @@ def compare_results(
         hearing (`tuple[str | None, str | None]`, *optional*):
             Which setting of hearing of each is meant; left out, `"on"` of an AudioBERT.
         seed (`int`, *optional*, defaults to 0): of the resamples.
-        sounds (`Mapping[tuple[str, str], Collection[str]]`, *optional*):
-            As for [`compare_predictions`]; see [`sounds_of_results`].
+        clustered (`bool`, *optional*, defaults to `False`):
+            Take rows that have something of [`names_of_row`] in common for dependent.
+        data_dir (`str` or `Path`, *optional*): where the rows are, for `clustered`; downloaded by default.
 
     Returns:
-        `dict`: **kind** (`"comparison"`); **first**, **second**: their `models`, `hearing` and `protocol`; **seed**,
-        **resamples**; **drawn** (`"rows"` or `"sounds"`); **comparisons**: what [`compare_predictions`] returns.
+        `dict`: **kind** (`"comparison"`); **first**, **second**: their `models`, `hearing` and `protocol`;
+        **clustered**; **seed**, **resamples** (of the bootstrap, None if clustered); **comparisons**: what
+        [`compare_predictions`] returns.
 
     Raises:
         AudioBertInputError: the two were not asked the same rows, or by different protocols, or a file lacks the
-            setting of hearing.
+            setting of hearing; or the rows in `data_dir` are not those that were asked.
     """
     files = (list(first), list(second))
     settings = [_setting(of_side, wanted) for of_side, wanted in zip(files, hearing, strict=True)]
@@ -56,68 +60,39 @@ def compare_results(
         name: {"models": [file["model"] for file in of_side], "hearing": setting, "protocol": of_side[0]["protocol"]}
         for name, of_side, setting in zip(_NAMES, files, settings, strict=True)
     }
+    names = _names(files[0][0], data_dir) if clustered else None
     return {
         "kind": "comparison",
         **facts,
+        "clustered": clustered,
         "seed": seed,
-        "resamples": RESAMPLES,
-        "drawn": "rows" if sounds is None else "sounds",
-        "comparisons": compare_predictions(*sides, seed=seed, sounds=sounds),
+        "resamples": None if clustered else RESAMPLES,
+        "comparisons": compare_predictions(*sides, seed=seed, names=names),
     }
-
-
-def sounds_of_results(
-    results: dict[str, Any], data_dir: str | Path | None = None
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return (split, id) → the texts of the row's spans, in small letters, for the rows of a results file.
-
-    Args:
-        results (`dict`): what [`load_results`] returns.
-        data_dir (`str` or `Path`, *optional*): where its rows are; downloaded by default.
-
-    Raises:
-        AudioBertInputError: the rows cannot be read, or are not those that the results are of.
-    """
-    tasks = {entry["task"] for entry in results["predictions"]}
-    task = tasks.pop() if len(tasks) == 1 else COMBINED
-    sounds = {}
-    for rows in load_split_rows(task, list(results["data_sha256"]), data_dir):
-        if rows.digest != results["data_sha256"][rows.split]:
-            raise AudioBertInputError(
-                f"the {rows.split} rows of '{data_dir or 'AuditoryBench'}' are not those that '{results['model']}' "
-                f"was asked ({rows.digest[:12]}; {results['data_sha256'][rows.split][:12]}). Give the folder of the "
-                f"evaluation as data-dir."
-            )
-        sounds |= {
-            (rows.split, row["id"]): tuple(dict.fromkeys(span["text"].lower() for span in row["spans"]))
-            for row in rows.asked
-        }
-    return sounds
 
 
 def compare_predictions(
     first: Sequence[Iterable[dict[str, Any]]],
     second: Sequence[Iterable[dict[str, Any]]],
     seed: int = 0,
-    sounds: Mapping[tuple[str, str], Collection[str]] | None = None,
+    names: Mapping[tuple[str, str], Collection[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the paired tests of two sides, for each split and task and, where rows tell it, for seen and unseen ones.
 
     Args:
         first, second: of each seed the predictions, as in a results file, under one setting of hearing.
         seed (`int`, *optional*, defaults to 0): of the resamples.
-        sounds (`Mapping[tuple[str, str], Collection[str]]`, *optional*):
-            (split, id) → what a row names; resamples then draw these instead of the rows. A row that names nothing
-            stands for itself.
+        names (`Mapping[tuple[str, str], Collection[str]]`, *optional*):
+            (split, id) → what rows may share; [`clustered_test`] is then made instead of the bootstrap.
 
     Returns:
         `list[dict]`: **split**, **task**, **part** (`"all"`, `"seen"` or `"unseen"`), **rows**; **first**, **second**
         (accuracies, the mean over seeds); **difference**, **low**, **high**, **p**: see [`paired_bootstrap`], or, with
-        **names**, [`bootstrap_over_names`]; **mcnemar**: see [`mcnemar`], None with several seeds or with `sounds`,
-        since it takes rows for independent.
+        `names`, [`clustered_test`], which adds **names**; **mcnemar**: see [`mcnemar`], None with several seeds or
+        with `names`, since it takes rows for independent.
 
     Raises:
-        AudioBertInputError: the sides, or the seeds of one, hold different rows.
+        AudioBertInputError: the sides, or the seeds of one, hold different rows, or `names` lacks one.
     """
     by_row = [{(entry["split"], entry["id"]): entry for entry in seed_entries} for seed_entries in (*first, *second)]
     for other in by_row[1:]:
@@ -125,15 +100,13 @@ def compare_predictions(
     places = list(by_row[0])
     right = np.array([[entries[place]["correct"] for place in places] for entries in by_row], dtype=np.float64)
     shares = right[: len(first)].mean(axis=0), right[len(first) :].mean(axis=0)
-    single = len(first) == len(second) == 1 and sounds is None
+    if names is not None and not names.keys() >= set(places):
+        missing = next(place for place in places if place not in names)
+        raise AudioBertInputError(f"row '{missing[1]}' of {missing[0]} has no names; give each row's.")
+    single = len(first) == len(second) == 1 and names is None
     comparisons = []
     for (split, task, part), chosen in _groups([by_row[0][place] for place in places]).items():
         one, other = (share[chosen] for share in shares)
-        if sounds is None:
-            tested = paired_bootstrap(one, other, seed)
-        else:
-            named = [sounds[places[place]] or places[place][1:] for place in chosen]
-            tested = bootstrap_over_names(one, other, named, seed)
         comparisons.append(
             {
                 "split": split,
@@ -142,11 +115,41 @@ def compare_predictions(
                 "rows": len(chosen),
                 "first": float(one.mean()),
                 "second": float(other.mean()),
-                **tested,
+                **(
+                    paired_bootstrap(one, other, seed)
+                    if names is None
+                    else clustered_test(one, other, [names[places[place]] for place in chosen])
+                ),
                 "mcnemar": mcnemar(one.astype(bool), other.astype(bool)) if single else None,
             }
         )
     return comparisons
+
+
+def names_of_row(row: dict[str, Any]) -> set[str]:
+    """Return what makes a row of AuditoryBench dependent of others that have it too.
+
+    Returns:
+        `set[str]`: the stems of the head words of its spans (see [`head_words`]) and, in the animal task, of its
+        answer; its id where these hold no word.
+    """
+    texts = [span["text"] for span in row["spans"]] + [row["answer"]] * (row["task"] == ANIMAL)
+    return {word_stem(head) for text in texts for head in head_words(text)} or {row["id"]}
+
+
+def _names(results: dict[str, Any], data_dir: str | Path | None) -> dict[tuple[str, str], set[str]]:
+    """Return (split, id) → `names_of_row`, of the rows that results are of."""
+    tasks = {entry["task"] for entry in results["predictions"]}
+    names = {}
+    for rows in load_split_rows(tasks.pop() if len(tasks) == 1 else COMBINED, list(results["data_sha256"]), data_dir):
+        if rows.digest != results["data_sha256"][rows.split]:
+            raise AudioBertInputError(
+                f"the {rows.split} rows of '{data_dir or 'AuditoryBench'}' are not those that '{results['model']}' "
+                f"was asked ({rows.digest[:12]}; {results['data_sha256'][rows.split][:12]}). Give the data-dir of the "
+                f"evaluation."
+            )
+        names |= {(rows.split, row["id"]): names_of_row(row) for row in rows.asked}
+    return names
 
 
 def _groups(entries: Sequence[dict[str, Any]]) -> dict[tuple[str, str, str], list[int]]:

@@ -87,7 +87,7 @@ def train_detector(recipe: DetectorRecipe) -> list[dict[str, Any]]:
     finished = {seed: finished_run(recipe, folder, seed) for seed, folder in runs}
     whole = _combined_before(recipe) if combine and all(finished.values()) else None
     if not all(finished.values()) or (combine and whole is None):
-        inputs = _Inputs(recipe)
+        inputs = _Inputs(recipe, [run for run in finished.values() if run] if combine else [])
         for seed, folder in runs:
             finished[seed] = finished[seed] or _train_one(recipe, seed, folder, inputs)
         whole = _combine(recipe, [finished[seed] for seed, _ in runs], inputs) if combine else None
@@ -151,12 +151,13 @@ def span_token_metrics(prediction: EvalPrediction) -> dict[str, float]:
 class _Inputs:
     """What the runs of all seeds share; a trunk detector's hidden states are computed here, once."""
 
-    def __init__(self, recipe: DetectorRecipe):
+    def __init__(self, recipe: DetectorRecipe, to_combine: list[dict[str, Any]]):
         self.tokenizer = load_detector_tokenizer(recipe.language_model)
         self.rows = {
             split: load_auditorybench(recipe.task, split, recipe.data_dir, clean_train=recipe.clean_train).to_list()
             for split in ("train", "validation")
         }
+        _check_same_data(to_combine, self.digests())
         ordinary = None
         if recipe.ordinary_text.path is not None:
             ordinary = OrdinaryText.read(recipe.ordinary_text)
@@ -278,7 +279,6 @@ def _combine(recipe: DetectorRecipe, runs: list[dict[str, Any]], inputs: _Inputs
         runs: the metrics of each seed.
     """
     folder = Path(recipe.output_dir) / COMBINED_FOLDER
-    _check_same_data(runs, inputs.digests())
     model = TrunkDetector.combined([load_part(TrunkDetector, run) for _, run in seed_folders(recipe)])
     trainer = _trainer(recipe, recipe.seeds[0], folder, inputs, model, None)
     metrics = {name: runs[0][name] for name in ("kind", "detector", "task", "rows", "data_sha256")}
@@ -302,8 +302,9 @@ def _check_same_data(runs: list[dict[str, Any]], digests: dict[str, str]) -> Non
         other = [split for split, digest in digests.items() if run["data_sha256"].get(split) != digest]
         if other:
             raise AudioBertInputError(
-                f"seed {run['seed']} was trained when the rows of {', '.join(other)} were others than data_dir has "
-                f"now, so that the probes cannot be measured together. Give another output_dir, or combine=false."
+                f"seed {run['seed']} was trained on other {' and '.join(other)} rows than those that are read now, so "
+                f"that its probe cannot be combined with others. Give the data_dir of then, another output_dir, or "
+                f"combine=false."
             )
 
 

@@ -1,18 +1,10 @@
 """`audiobert compare`."""
 
 import json
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-
-class Drawn(str, Enum):
-    """What resamples draw anew."""
-
-    rows = "rows"
-    sounds = "sounds"
 
 
 def compare(  # noqa: PLR0913 - one argument an option
@@ -33,25 +25,28 @@ def compare(  # noqa: PLR0913 - one argument an option
         str | None, typer.Option(help="The second side's; 'on' by default.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    resample: Annotated[
-        Drawn, typer.Option(help="What resamples draw: rows, or the sounds named in them, which rows share.")
-    ] = Drawn.rows,
+    clustered: Annotated[
+        bool,
+        typer.Option(
+            "--clustered", help="Take rows for dependent that name the same sound or ask for the same animal."
+        ),
+    ] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="For sounds: the rows that were asked; downloaded by default.", show_default=False),
+        typer.Option(help="For --clustered: the rows that were asked; downloaded by default.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Save the comparison as JSON in this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Test whether one model is right more often than another on the same rows: paired bootstrap, McNemar.
 
-    With several seeds a side, a row counts by the share of seeds that are right, and only the bootstrap is made; so
-    it is with --resample sounds.
+    With several seeds a side, a row counts by the share of seeds that are right, and only the bootstrap is made. With
+    --clustered, a cluster-robust test takes the place of both.
 
     Example: audiobert compare audiobert.json text_only.json
     """
     from audiobert.modeling_audiobert.errors import AudioBertInputError
-    from audiobert.trainers.comparison import compare_results, sounds_of_results
+    from audiobert.trainers.comparison import compare_results
     from audiobert.trainers.evaluation_results import check_results_path, load_results, save_results
 
     from .evaluation_text import comparison_lines
@@ -60,14 +55,13 @@ def compare(  # noqa: PLR0913 - one argument an option
         raise AudioBertInputError(
             f"{len(results)} files are given; name two, or all of one side and the other's with --against."
         )
-    if data_dir is not None and resample is not Drawn.sounds:
-        raise AudioBertInputError("--data-dir is for --resample sounds; add that, or leave it out.")
+    if data_dir is not None and not clustered:
+        raise AudioBertInputError("--data-dir is for --clustered; add that, or leave it out.")
     if out is not None:
         check_results_path(out)
     sides = (results, against) if against else (results[:1], results[1:])
     first, second = ([load_results(path) for path in paths] for paths in sides)
-    sounds = sounds_of_results(first[0], data_dir) if resample is Drawn.sounds else None
-    compared = compare_results(first, second, (hearing, against_hearing), seed, sounds)
+    compared = compare_results(first, second, (hearing, against_hearing), seed, clustered, data_dir)
     if out is not None:
         save_results(compared, out)
     if as_json:

@@ -22,15 +22,23 @@ def comparison_lines(comparisons: list[dict[str, Any]]) -> list[str]:
     for one in comparisons:
         first, second = one.get("settings", ("first", "second"))
         part = "" if one["part"] == "all" else f", {one['part']}"
-        exact = f" over {one['names']} sounds" if "names" in one else ""
-        if one["mcnemar"]:
-            exact = ", McNemar p {p:.4g} ({only_first} : {only_second} rows)".format(**one["mcnemar"])
         lines.append(
             f"  {one['split']} {one['task']}{part} ({one['rows']} rows): {first} {100 * one['first']:.2f} %, {second} "
-            f"{100 * one['second']:.2f} %, difference {100 * one['difference']:+.2f} points (95 % interval "
-            f"{100 * one['low']:+.2f} to {100 * one['high']:+.2f}), bootstrap p {one['p']:.4g}{exact}"
+            f"{100 * one['second']:.2f} %, difference {100 * one['difference']:+.2f} points {_tested(one)}"
         )
     return lines
+
+
+def _tested(one: dict[str, Any]) -> str:
+    if one["p"] is None:
+        return f"(only {one['names']} names: too few to test)"
+    text = f"(95 % interval {100 * one['low']:+.2f} to {100 * one['high']:+.2f}), "
+    if "names" in one:
+        return text + f"clustered p {one['p']:.4g} ({one['names']} names)"
+    text += f"bootstrap p {one['p']:.4g}"
+    if one["mcnemar"]:
+        text += ", McNemar p {p:.4g} ({only_first} : {only_second} rows)".format(**one["mcnemar"])
+    return text
 
 
 def _name(result: dict[str, Any]) -> str:

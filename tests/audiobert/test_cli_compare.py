@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from audiobert.cli import app
 from audiobert.dataset_scripts.auditorybench import load_auditorybench
+from audiobert.trainers.comparison import names_of_row
 from audiobert.trainers.evaluation_results import load_results
 from audiobert.trainers.hearing_settings import SETTINGS
 
@@ -75,29 +76,40 @@ def test_several_seeds_of_both_sides_are_pooled(ablations):
     assert json.loads(result.stdout)["comparisons"][0]["mcnemar"] is None
 
 
-def test_resamples_of_sounds_are_told_and_need_the_rows_that_were_asked(world, ablations, tmp_path):
+def test_rows_that_share_sounds_are_taken_for_dependent(world, ablations, tmp_path):
     _, _, benchmark, _ = world
     _, path = ablations
-    arguments = ("compare", path, path, "--against-hearing", "random", "--resample", "sounds", "--data-dir")
+    arguments = ("compare", path, path, "--against-hearing", "random", "--clustered", "--data-dir")
     result = run(*arguments, benchmark, "--json")
     assert result.exit_code == 0, result.stderr
     compared = json.loads(result.stdout)
-    assert compared["drawn"] == "sounds"
+    assert (compared["clustered"], compared["resamples"]) == (True, None)
     for one in compared["comparisons"]:
-        rows = load_auditorybench(one["task"], one["split"], benchmark)
-        assert one["names"] == len({span["text"].lower() for spans in rows["spans"] for span in spans})
+        shared = set().union(*map(names_of_row, load_auditorybench(one["task"], one["split"], benchmark)))
+        assert one["names"] == len(shared)
         assert one["mcnemar"] is None
-    assert f"over {compared['comparisons'][-1]['names']} sounds" in run(*arguments, benchmark).stdout
+    animal, pitch, combined = compared["comparisons"]
+    assert animal["p"] is not None
+    assert pitch["p"] is None  # of 6 instruments
+    printed = run(*arguments, benchmark).stdout
+    assert f"clustered p {combined['p']:.4g} ({combined['names']} names)" in printed
+    assert "(only 6 names: too few to test)" in printed
+
+
+def test_other_rows_than_those_asked_are_refused(world, ablations, tmp_path):
+    _, _, benchmark, _ = world
+    _, path = ablations
+    arguments = ("compare", path, path, "--against-hearing", "random")
     other = write_benchmark(tmp_path / "other")
     file = next(other.rglob("*test*.csv"))
     file.write_text(file.read_text().replace("sound", "noise"))
-    refused = run(*arguments, other)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "the test rows of" in refused.stderr
-    assert "are not those that" in " ".join(refused.stderr.split())
-    refused = run("compare", path, path, "--against-hearing", "random", "--data-dir", benchmark)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "--data-dir is for --resample sounds" in " ".join(refused.stderr.split())
+    for wrong, why in (
+        (("--clustered", "--data-dir", other), "are not those that"),
+        (("--data-dir", benchmark), "--data-dir is for --clustered"),
+    ):
+        refused = run(*arguments, *wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert why in " ".join(refused.stderr.split())
 
 
 def test_what_cannot_be_compared_is_one_line(world, ablations, tmp_path):

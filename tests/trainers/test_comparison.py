@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from audiobert.modeling_audiobert.errors import AudioBertInputError
-from audiobert.trainers.comparison import compare_predictions, compare_results
+from audiobert.trainers.comparison import compare_predictions, compare_results, names_of_row
 from audiobert.trainers.paired_tests import mcnemar, paired_bootstrap
 
 
@@ -78,3 +78,24 @@ def test_what_cannot_be_compared_is_refused_with_the_reason():
     more = copy.deepcopy(entries(SECOND))
     more.append({**more[0], "id": "row-10"})
     refused("row 'row-10' of test is in one of them only", file(more))
+
+
+def test_rows_are_dependent_by_the_head_words_of_their_spans_and_by_their_animal():
+    spans = [{"text": "Sound of an old Tuba"}, {"text": "drum loops"}]
+    row = {"id": "row-3", "task": TASKS[1], "spans": spans, "answer": "higher"}
+    assert names_of_row(row) == {"tuba", "loop"}
+    assert names_of_row({**row, "task": TASKS[0], "spans": spans[:1], "answer": "water buffalo"}) == {
+        "tuba",
+        "buffalo",
+    }
+    assert names_of_row({**row, "spans": []}) == {"row-3"}
+
+
+def test_every_row_needs_names():
+    names = {("test", f"row-{number}"): {"cat", str(number)} for number in range(10)}
+    compared = compare_predictions([entries(FIRST)], [entries(SECOND)], names=names)
+    assert [one["names"] for one in compared] == [6, 6, 11]
+    assert [one["p"] is None for one in compared] == [True, True, False]
+    del names["test", "row-4"]
+    with pytest.raises(AudioBertInputError, match="row 'row-4' of test has no names"):
+        compare_predictions([entries(FIRST)], [entries(SECOND)], names=names)

@@ -265,13 +265,13 @@ def test_the_probes_of_several_seeds_become_one_detector(parts, benchmark, tmp_p
 
 def test_seeds_of_other_data_are_not_combined(parts, tmp_path):
     data_dir = write_benchmark(tmp_path / "benchmark")
-    settings = {"seeds": [0, 1], "epochs": 1.0, "max_train_rows": 6, "detector": "trunk"}
-    train_detector(recipe_of(parts, data_dir, tmp_path / "runs", **settings))
+    settings = {"epochs": 1.0, "max_train_rows": 6, "detector": "trunk"}
+    train_detector(recipe_of(parts, data_dir, tmp_path / "runs" / "seed-0", **settings, seeds=[0]))
     changed = next(data_dir.rglob("*recognition_dev.csv"))
     changed.write_text(changed.read_text().replace("quiet", "soft"))
-    with pytest.raises(AudioBertInputError, match=r"seed 0 was trained when the rows of validation were others"):
-        train_detector(recipe_of(parts, data_dir, tmp_path / "runs", combine=True, **settings))
-    assert not (tmp_path / "runs" / "combined").exists()
+    with pytest.raises(AudioBertInputError, match=r"seed 0 was trained on other validation rows"):
+        train_detector(recipe_of(parts, data_dir, tmp_path / "runs", combine=True, **settings, seeds=[0, 1]))
+    assert not (tmp_path / "runs" / "seed-1").exists()  # found before anything is trained
 
 
 def test_what_cannot_be_combined_is_refused(parts, benchmark, tmp_path):

@@ -2,8 +2,9 @@ from statistics import mean
 
 import numpy as np
 import pytest
+from scipy.stats import t, ttest_1samp
 
-from audiobert.trainers.paired_tests import bootstrap_over_names, mcnemar, paired_bootstrap
+from audiobert.trainers.paired_tests import clustered_test, mcnemar, paired_bootstrap
 
 
 def rows(only_first: int, only_second: int, both: int, neither: int) -> tuple[list[int], list[int]]:
@@ -53,35 +54,68 @@ def test_mcnemar_is_the_exact_binomial_test_worked_by_hand():
     assert mcnemar(first, second) == {"only_first": 5, "only_second": 1, "p": pytest.approx(14 / 64)}
 
 
-def test_over_names_of_one_row_each_the_bootstrap_is_that_over_rows():
+def test_where_no_name_is_shared_clusters_change_nothing():
     first, second = rows(30, 15, 60, 95)
-    named = bootstrap_over_names(first, second, [(f"name {number}",) for number in range(200)])
+    tested = clustered_test(first, second, [(f"name {number}", f"other {number}") for number in range(200)])
     by_rows = paired_bootstrap(first, second)
-    assert named.pop("names") == 200
-    assert named == {name: pytest.approx(value, abs=0.01) for name, value in by_rows.items()}
+    assert tested.pop("names") == 400
+    assert tested == {name: pytest.approx(value, abs=0.006) for name, value in by_rows.items()}
 
 
-def test_rows_that_share_a_name_count_as_one():
-    # 12 names of 50 rows each, of which 8 are better with the first: 12 independent observations, not 600.
-    values = np.repeat([1] * 8 + [0] * 4, 50)
-    tested = bootstrap_over_names(values, 1 - values, [(str(number // 50),) for number in range(600)])
-    of_names = paired_bootstrap(values[::50], 1 - values[::50])
-    assert paired_bootstrap(values, 1 - values)["p"] < 0.001 < 0.1 < tested["p"]
-    assert tested == {"names": 12} | {name: pytest.approx(value, abs=0.02) for name, value in of_names.items()}
+def test_rows_of_one_name_each_are_tested_as_their_means():
+    # 12 names of 50 rows: 12 observations, not 600.
+    means = np.array([1, 1, 0.5, 0, 1, -0.5, 1, 0, 0.5, 1, -1, 0.25])
+    first, names = np.repeat(means, 50), [(str(number // 50),) for number in range(600)]
+    tested = clustered_test(first, np.zeros(600), names)
+    by_hand = ttest_1samp(means, 0)
+    low, high = by_hand.confidence_interval()
+    expected = {"difference": means.mean(), "low": low, "high": high, "p": by_hand.pvalue, "names": 12}
+    assert tested == {name: pytest.approx(value) for name, value in expected.items()}
+    assert paired_bootstrap(first, np.zeros(600))["p"] < 0.001 < tested["p"]
 
 
-def test_few_false_alarms_where_the_first_name_or_the_second_decides():
+def test_the_variance_is_the_sum_over_rows_that_share_a_name():
+    generator = np.random.default_rng(1)
+    names = [generator.choice(list("abcdefghijkl"), size=size).tolist() for size in (1, 2, 3) * 20]
+    differences = generator.choice([0, 1, 1, -1], size=60)
+    tested = clustered_test(differences, np.zeros(60), names)
+    centred = differences - differences.mean()
+    total = sum(
+        one * other
+        for one, of_one in zip(centred, names, strict=True)
+        for other, of_other in zip(centred, names, strict=True)
+        if set(of_one) & set(of_other)
+    )
+    error = (total * 12 / 11) ** 0.5 / 60
+    assert total > (centred**2).sum()
+    assert tested["p"] == pytest.approx(2 * t.sf(differences.mean() / error, 11))
+    reach = t.ppf(0.975, 11) * error
+    assert (tested["low"], tested["high"]) == pytest.approx((differences.mean() - reach, differences.mean() + reach))
+
+
+def test_false_alarms_are_few_and_true_differences_found_where_names_decide():
     generator = np.random.default_rng(0)
-    pairs = [(one, other) for one in range(20) for other in range(one)]
-    over_names, over_rows = [], []
-    for number in range(40):
-        lean = generator.normal(size=20)
-        first = np.array([lean[one] + lean[other] > 0 for one, other in pairs])
-        over_names.append(bootstrap_over_names(first, ~first, [map(str, pair) for pair in pairs], number)["p"])
-        over_rows.append(paired_bootstrap(first, ~first, number)["p"])
-    assert mean(value < 0.05 for value in over_names) < 0.2 < 0.4 < mean(value < 0.05 for value in over_rows)
+    pairs = [(one, other) for one in range(40) for other in range(one)]
+    names = [(str(one), str(other)) for one, other in pairs]
+
+    def p_values(shift: float) -> tuple[list[float], list[float]]:
+        clustered, by_rows = [], []
+        for number in range(40):
+            lean = generator.normal(shift, size=40)
+            first = np.array([lean[one] + lean[other] > 0 for one, other in pairs])
+            clustered.append(clustered_test(first, ~first, names)["p"])
+            by_rows.append(paired_bootstrap(first, ~first, number)["p"])
+        return clustered, by_rows
+
+    clustered, by_rows = p_values(0)
+    assert mean(value < 0.05 for value in clustered) < 0.15
+    assert mean(value < 0.05 for value in by_rows) > 0.4
+    assert mean(value < 0.05 for value in p_values(0.6)[0]) > 0.8
 
 
-def test_a_name_that_stands_twice_counts_once_and_fewer_names_than_others_are_no_matter():
-    once = bootstrap_over_names([1, 1, 0], [0, 1, 1], [("a", "b"), ("b",), ("c", "a")])
-    assert bootstrap_over_names([1, 1, 0], [0, 1, 1], [("b", "a"), ("b", "b"), ("a", "c", "a")]) == once
+def test_few_names_are_not_tested_and_no_difference_is_none():
+    first, second = rows(30, 5, 10, 5)
+    few = clustered_test(first, second, [(str(number % 9),) for number in range(50)])
+    assert few == {"difference": 0.5, "low": None, "high": None, "p": None, "names": 9}
+    same = clustered_test(first, first, [(str(number),) for number in range(50)])
+    assert same == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "names": 50}
