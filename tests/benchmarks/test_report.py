@@ -1,12 +1,14 @@
 import json
 import time
+from pathlib import Path
 
 import pytest
 from timing import interleaved, spread
 
 
 pytest.importorskip("matplotlib", reason="the benchmarks' plots need matplotlib: pip install matplotlib")
-from report import aims, write_report
+import report
+from report import aims, read_parts, write_report
 
 
 def test_a_round_runs_everything_in_turn_and_the_first_is_not_counted():
@@ -54,3 +56,9 @@ def test_the_report_tells_each_figure_with_its_spread(measured, tmp_path):
     text = write_report(tmp_path, tmp_path / "figures").read_text()
     assert "| at most 1.1 x | 1.18 x | 1.18 to 1.18 | **no** |" in text
     assert "| times | from_pretrained | 1000.0 | 1000.0 to 1000.0 | 1 | 0.500 |" in text
+
+
+def test_the_measurements_in_the_repository_can_be_reported():
+    works = [row["work"] for row in aims(read_parts(Path(report.__file__).parent / "results"))]
+    assert any(work.startswith("search of 500,000 clips, nearest 10, 32 queries") for work in works)
+    assert any(work.startswith("ordinary sentences") for work in works)
