@@ -19,7 +19,6 @@ from audiobert.dataset_scripts.sample.sample_benchmark import (
     write_sample_benchmark,
 )
 from audiobert.dataset_scripts.sample.sound_sources import practice_sources, sample_sources
-from audiobert.modeling_audiobert.atomic_files import staged_file
 from audiobert.modeling_audiobert.checkpoint_loading import load_part
 from audiobert.modeling_audiobert.errors import AudioBertInputError
 
@@ -35,6 +34,7 @@ from ..provenance import versions
 from ..recipe import load_recipe
 from ..side_by_side import run_side_by_side, worth_side_by_side
 from ..starter import build_starter_model, starter_folder
+from ..training_run import write_json
 from .measuring import answer_sentences, example_rows, measure
 from .precision import speed_settings
 from .report import write_report
@@ -131,8 +131,7 @@ def run_quickstart(recipe: QuickstartRecipe, tell: Callable[[str], None] = logge
             "versions": versions(),
             "seconds": {**steps.seconds, "measuring": round(time.monotonic() - started, 1)},
         }
-        with staged_file(results_file) as temporary:
-            temporary.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(results, results_file)
     results = json.loads(results_file.read_text(encoding="utf-8"))
     report = write_report(root / "report.html", results, root / "clips")
     return {**results, "model": str(root / "audiobert"), "report": str(report)}
@@ -315,7 +314,6 @@ def _start(recipe: QuickstartRecipe, folder: Path) -> QuickstartRecipe:
     else:
         speed = speed_settings()
         logger.info("training in %s", "bfloat16" if speed else "float32")
-        with staged_file(noted) as temporary:
-            temporary.write_text(json.dumps({**settings, "speed": speed}, indent=2) + "\n", encoding="utf-8")
+        write_json({**settings, "speed": speed}, noted)
     kinds = (DetectorRecipe.kind, ClapRecipe.kind, AudioEncoderRecipe.kind, AudioBertRecipe.kind)
     return replace(recipe, overrides={kind: [*speed, *recipe.overrides.get(kind, [])] for kind in kinds})
