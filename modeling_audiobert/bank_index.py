@@ -24,8 +24,8 @@ INDEX_KINDS = ("exact", "hnsw", "ivfpq", "milvus")
 INDEX_FOLDER = "index"
 _FACTS = "index.json"
 # Measured by benchmarks/retrieval.py (benchmarks/results/retrieval.md): at 10,000 clips an index saves milliseconds.
-# At 100,000 IVF-PQ answers 32 queries in 43 % of the time of HNSW, is built in 43 % of the time and takes a quarter of
-# the memory. HNSW missed none of the nearest clips there (IVF-PQ 0.8 %): on request.
+# At 100,000 IVF-PQ answers 32 queries in 54 to 70 % of the time of HNSW, is built in a third of the time and takes a
+# seventh of the memory. HNSW missed none of the nearest clips there (IVF-PQ 0.4 %): on request.
 _LEAST_IVFPQ = 50_000
 # Recall is measured for this many clips a query.
 _AT = 10
