@@ -107,7 +107,7 @@ def write_json(content: Any, path: str | Path) -> None:
         AudioBertInputError: the file cannot be written.
     """
     with staged_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_metrics(folder: str | Path) -> dict[str, Any]:
