@@ -35,7 +35,8 @@ from audiobert import AudioBertForMaskedLM, TrunkDetector, TrunkDetectorConfig
 from audiobert.modeling_audiobert.fingerprint import language_model_fingerprint
 
 
-KINDS = ("trunk", "combined trunk", "separate")
+# Number of probes of each trunk detector.
+TRUNKS = {"trunk": 1, "combined trunk": 3}
 
 
 def main() -> None:
@@ -85,13 +86,13 @@ def assemble(folder: Path, language_model: str, plain) -> dict[str, AudioBertFor
         f"{kind} detector": AudioBertForMaskedLM.from_parts(
             language_model, folder / kind, folder / "clap", folder / "ast", detector_threshold=1.0
         )
-        for kind in KINDS
+        for kind in (*TRUNKS, "separate")
     }
 
 
 def save_detectors(folder: Path, language_model: str, plain) -> None:
     """Save a random detector of each kind."""
-    for kind, num_probes in (("trunk", 1), ("combined trunk", 3)):
+    for kind, num_probes in TRUNKS.items():
         TrunkDetector(
             TrunkDetectorConfig(
                 hidden_size=plain.config.hidden_size,
